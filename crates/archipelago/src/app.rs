@@ -1,0 +1,172 @@
+//! Everything that a request may use.
+
+use std::net::Ipv4Addr;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use archy_api::state::ServerInfo;
+use archy_store::Store;
+use archy_types::{OperationId, UserError};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::{Limiter, Sessions, UserFile};
+use crate::catalog::Catalog;
+use crate::clock;
+use crate::config::Config;
+use crate::rpc::errors::Masks;
+use crate::sources::Backends;
+use crate::state::Hub;
+use crate::state::socket::MAX_SOCKETS;
+use crate::system::StatsCache;
+
+/// Version of the daemon.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Key of the node's name in the store's settings.
+const NAME_KEY: &str = "node.name";
+
+/// State of the server, shared by all connections.
+#[derive(Debug)]
+pub struct App {
+    /// Configuration.
+    pub config: Config,
+    /// Engine, logs, commands, host.
+    pub backends: Backends,
+    /// Durable state.
+    pub store: Store,
+    /// Who is logged in.
+    pub sessions: Sessions,
+    /// The owner's file.
+    pub users: UserFile,
+    /// Rate limits.
+    pub limiter: Limiter,
+    /// Manifests that can be installed by id.
+    pub catalog: Catalog,
+    /// The published state.
+    pub hub: Arc<Hub>,
+    /// Processor, memory and disk use.
+    pub stats: StatsCache,
+    /// Paths that errors must not show to the network.
+    pub masks: Masks,
+    /// Places for subscriptions.
+    pub sockets: Arc<Semaphore>,
+    /// Cancelled when the daemon stops.
+    pub stop: CancellationToken,
+    /// Name of the host.
+    pub hostname: String,
+    /// Addresses that the API is served on, filled in when the listeners are up.
+    pub addresses: RwLock<Vec<String>>,
+    /// Ports of the daemon's own pages.
+    pub own_ports: RwLock<Vec<u16>>,
+    /// Operations that an earlier run left open; emptied once they have ended.
+    left_open: tokio::sync::Mutex<Vec<OperationId>>,
+    started_millis: u64,
+}
+
+impl App {
+    /// Reads what is durable and puts it together.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn new(
+        config: Config,
+        backends: Backends,
+        store: Store,
+        stop: CancellationToken,
+    ) -> Result<Arc<Self>, UserError> {
+        let now = clock::now();
+        let sessions = Sessions::load(store.clone(), now).await?;
+        let hostname = nix::unistd::gethostname()
+            .ok()
+            .and_then(|name| name.into_string().ok())
+            .unwrap_or_else(|| "localhost".to_owned());
+        let open = store.open_operations().await?;
+        let left_open = open.into_iter().map(|operation| operation.id).collect();
+        let name = store.setting(NAME_KEY).await?;
+        let name = name.and_then(|name| name.as_str().map(str::to_owned));
+        let server = ServerInfo {
+            pubkey: None,
+            name: name.unwrap_or_else(|| hostname.clone()),
+            version: VERSION.to_owned(),
+            hostname: hostname.clone(),
+        };
+        // a million changes a second fit between two starts, and JavaScript counts that far
+        let base = u64::try_from(now.0 / 1000).unwrap_or_default() << 20;
+        let hub = Hub::new(base, server, host_ip(&config));
+        hub.set_snapshot(backends.engine.snapshot());
+        let users = UserFile::new(&config.paths.data_dir);
+        let catalog = Catalog::new(config.paths.apps_dirs.clone());
+        let masks = Masks::new(&config.paths);
+        Ok(Arc::new(Self {
+            config,
+            backends,
+            store,
+            sessions,
+            users,
+            limiter: Limiter::default(),
+            catalog,
+            hub: Arc::new(hub),
+            stats: StatsCache::default(),
+            masks,
+            sockets: Arc::new(Semaphore::new(MAX_SOCKETS)),
+            stop,
+            hostname,
+            addresses: RwLock::default(),
+            own_ports: RwLock::default(),
+            left_open: tokio::sync::Mutex::new(left_open),
+            started_millis: clock::steady_millis(),
+        }))
+    }
+
+    /// Seconds since the daemon began.
+    #[must_use]
+    pub fn uptime_secs(&self) -> u64 {
+        (clock::steady_millis() - self.started_millis) / 1000
+    }
+
+    /// True when the operations that an earlier run left open have ended.
+    pub async fn recovery_complete(&self) -> bool {
+        let mut left = self.left_open.lock().await;
+        if !left.is_empty()
+            && let Ok(open) = self.store.open_operations().await
+        {
+            left.retain(|id| open.iter().any(|operation| operation.id == *id));
+        }
+        left.is_empty()
+    }
+
+    /// Names the node, for good.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn set_name(&self, name: &str) -> Result<(), UserError> {
+        self.store.put_setting(NAME_KEY, name.into()).await?;
+        self.hub.set_name(name.to_owned());
+        Ok(())
+    }
+
+    /// Looks again at the host's address.
+    pub fn refresh_host_ip(&self) {
+        self.hub.set_host_ip(host_ip(&self.config));
+    }
+
+    /// True for a port that the daemon's own pages are served on.
+    #[must_use]
+    pub fn is_own_port(&self, port: u16) -> bool {
+        matches!(port, 80 | 443)
+            || self.own_ports.read().unwrap_or_else(PoisonError::into_inner).contains(&port)
+    }
+}
+
+/// The address that the owner set, else the one that packets to other networks would leave from.
+#[must_use]
+pub fn host_ip(config: &Config) -> Option<Ipv4Addr> {
+    config.naming.host_ip.or_else(|| {
+        // connecting a datagram socket sends nothing; the address is one for documentation
+        let socket = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+        socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+        match socket.local_addr().ok()?.ip() {
+            std::net::IpAddr::V4(ip) if !ip.is_unspecified() => Some(ip),
+            _ => None,
+        }
+    })
+}

@@ -1,0 +1,311 @@
+//! Manifests on this node: read from the catalog's and the owner's directory, read again when
+//! files change. A broken manifest hides no other and is told with its reason.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
+
+use archy_manifest::{Diagnostics, Manifest};
+use archy_types::{AppId, Digest, UserError};
+
+use crate::config::Paths;
+
+/// Names of a manifest file, the first that exists counts.
+const FILE_NAMES: [&str; 3] = ["manifest.yml", "manifest.yaml", "manifest.json"];
+/// Directories that are looked at in one place.
+const MAX_APPS: usize = 4096;
+
+/// A manifest that was read.
+#[derive(Debug, Clone)]
+pub struct Package {
+    /// The manifest.
+    pub manifest: Arc<Manifest>,
+    /// Its text.
+    pub text: Arc<[u8]>,
+    /// Digest of the text.
+    pub digest: Digest,
+    /// Directory with the package's other files, if it has one.
+    pub dir: Option<PathBuf>,
+}
+
+/// Why a manifest is not used.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// For people.
+    pub error: UserError,
+    /// All findings, when the text was read.
+    pub findings: Diagnostics,
+}
+
+impl From<UserError> for Refusal {
+    fn from(error: UserError) -> Self {
+        Self { error, findings: Diagnostics::default() }
+    }
+}
+
+impl Package {
+    /// Reads a manifest's text.
+    ///
+    /// # Errors
+    /// It has errors, or its id is one of the platform's own directories.
+    pub fn parse(text: Vec<u8>, dir: Option<PathBuf>) -> Result<Self, Refusal> {
+        let parsed = archy_manifest::parse(&text);
+        let Some(manifest) = parsed.manifest else {
+            let error = parsed.diagnostics.to_user_error().unwrap_or_else(|| {
+                UserError::new("manifest-invalid", "Invalid manifest: it could not be read.")
+            });
+            return Err(Refusal { error, findings: parsed.diagnostics });
+        };
+        if Paths::is_reserved_name(manifest.id.as_str()) {
+            let message =
+                format!("Invalid manifest: the id {} is the platform's own.", manifest.id);
+            return Err(UserError::new("id-reserved", message).hint("Choose another id.").into());
+        }
+        let digest = Digest::of(&text);
+        Ok(Self { manifest: Arc::new(manifest), text: text.into(), digest, dir })
+    }
+
+    /// Reads the package in a directory, or the one of a manifest file. Blocks.
+    ///
+    /// # Errors
+    /// There is no manifest, it cannot be read, or it has errors.
+    pub fn open(path: &Path) -> Result<Self, Refusal> {
+        let unusable = |reason: String| {
+            let message = format!("Invalid package: {}: {reason}", path.display());
+            UserError::new("package-dir-invalid", message)
+                .hint("Give an absolute path to a directory with a manifest.yml that the service user can read.")
+        };
+        if !path.is_absolute() {
+            return Err(unusable("the path is not absolute".into()).into());
+        }
+        let data = std::fs::metadata(path).map_err(|error| unusable(error.to_string()))?;
+        let file = if data.is_dir() {
+            manifest_in(path).ok_or_else(|| unusable("there is no manifest.yml in it".into()))?.0
+        } else {
+            path.to_owned()
+        };
+        let text = read_bounded(&file).map_err(|error| unusable(error.to_string()))?;
+        Self::parse(text, file.parent().map(Path::to_owned))
+    }
+}
+
+/// A manifest of the catalog.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// What was read.
+    pub package: Package,
+    /// From the owner's own directory.
+    pub local: bool,
+}
+
+/// A manifest that could not be read.
+#[derive(Debug, Clone)]
+pub struct Broken {
+    /// Name of its directory.
+    pub name: String,
+    /// Why.
+    pub error: UserError,
+}
+
+type Stamp = (SystemTime, u64);
+
+/// What was read from the directories.
+#[derive(Debug, Default, Clone)]
+struct Loaded {
+    entries: BTreeMap<AppId, Entry>,
+    broken: Vec<Broken>,
+    files: BTreeMap<PathBuf, (Stamp, Result<Package, Refusal>)>,
+}
+
+/// The manifests of this node.
+#[derive(Debug)]
+pub struct Catalog {
+    dirs: Vec<PathBuf>,
+    loaded: RwLock<Arc<Loaded>>,
+}
+
+impl Catalog {
+    /// A catalog over these directories, a later one winning; the last is the owner's. Nothing is
+    /// read yet.
+    #[must_use]
+    pub fn new(dirs: Vec<PathBuf>) -> Self {
+        Self { dirs, loaded: RwLock::default() }
+    }
+
+    /// Looks for changed files and reads them. Blocks.
+    pub fn refresh(&self) {
+        let before = self.current();
+        let mut next = Loaded::default();
+        let mut names = BTreeMap::new();
+        for (index, dir) in self.dirs.iter().enumerate() {
+            let local = index > 0 && index + 1 == self.dirs.len();
+            for (file, stamp) in manifests_below(dir) {
+                let known = before.files.get(&file).filter(|(seen, _)| *seen == stamp);
+                let result = known.map_or_else(|| read_new(&file), |(_, result)| result.clone());
+                next.take(&mut names, &file, &result, local);
+                next.files.insert(file, (stamp, result));
+            }
+        }
+        *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+    }
+
+    /// The manifest of an app; the directories are looked at again when it is not known.
+    pub async fn find(&self, app: &AppId) -> Option<Entry> {
+        let known = self.current().entries.get(app).cloned();
+        if known.as_ref().is_some_and(|entry| self.is_fresh(entry)) {
+            return known;
+        }
+        tokio::task::block_in_place(|| self.refresh());
+        self.current().entries.get(app).cloned()
+    }
+
+    /// All manifests by id.
+    #[must_use]
+    pub fn entries(&self) -> Vec<Entry> {
+        self.current().entries.values().cloned().collect()
+    }
+
+    /// Manifests that could not be read.
+    #[must_use]
+    pub fn broken(&self) -> Vec<Broken> {
+        self.current().broken.clone()
+    }
+
+    fn current(&self) -> Arc<Loaded> {
+        self.loaded.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// True when the file is still as it was read.
+    fn is_fresh(&self, entry: &Entry) -> bool {
+        let dir = entry.package.dir.as_deref();
+        let now = dir.and_then(manifest_in);
+        let current = self.current();
+        now.is_some_and(|(file, stamp)| current.files.get(&file).is_some_and(|f| f.0 == stamp))
+    }
+}
+
+impl Loaded {
+    fn take(
+        &mut self,
+        names: &mut BTreeMap<AppId, PathBuf>,
+        file: &Path,
+        result: &Result<Package, Refusal>,
+        local: bool,
+    ) {
+        let name = || {
+            let dir = file.parent().and_then(Path::file_name).unwrap_or_default();
+            dir.to_string_lossy().into_owned()
+        };
+        match result {
+            Ok(package) => {
+                let id = package.manifest.id.clone();
+                if let Some(other) = names.insert(id.clone(), file.to_owned()) {
+                    tracing::debug!(app = %id, hidden = %other.display(), "a later manifest wins");
+                }
+                self.entries.insert(id, Entry { package: package.clone(), local });
+            }
+            Err(refusal) => {
+                self.broken.push(Broken { name: name(), error: refusal.error.clone() });
+            }
+        }
+    }
+}
+
+/// Reads a file that is new or changed, and tells the log what is wrong with it.
+fn read_new(file: &Path) -> Result<Package, Refusal> {
+    let result = Package::open(file);
+    match &result {
+        Ok(package) => tracing::debug!(app = %package.manifest.id, "manifest read"),
+        Err(refusal) => {
+            let app = file.parent().and_then(Path::file_name).unwrap_or_default();
+            let app = app.to_string_lossy();
+            tracing::warn!(%app, file = %file.display(), error = %refusal.error, "manifest refused");
+        }
+    }
+    result
+}
+
+fn manifests_below(dir: &Path) -> Vec<(PathBuf, Stamp)> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) => {
+            if error.kind() != std::io::ErrorKind::NotFound {
+                tracing::warn!(dir = %dir.display(), %error, "manifests cannot be listed");
+            }
+            return Vec::new();
+        }
+    };
+    let mut dirs: Vec<_> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).take(MAX_APPS).collect();
+    dirs.sort();
+    dirs.iter().filter_map(|dir| manifest_in(dir)).collect()
+}
+
+fn manifest_in(dir: &Path) -> Option<(PathBuf, Stamp)> {
+    FILE_NAMES.iter().find_map(|name| {
+        let file = dir.join(name);
+        let data = std::fs::metadata(&file).ok().filter(std::fs::Metadata::is_file)?;
+        Some((file, (data.modified().ok()?, data.len())))
+    })
+}
+
+fn read_bounded(file: &Path) -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    // one byte more than allowed, so that the parser sees that it is too large
+    let limit = archy_manifest::yaml::MAX_BYTES as u64 + 1;
+    std::fs::File::open(file)?.take(limit).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(dir: &Path, id: &str, version: &str) {
+        let text = format!(
+            "app:\n  id: {id}\n  name: N\n  version: {version}\n  description: D\n  container:\n    \
+             image: registry.example/n:{version}\n"
+        );
+        std::fs::create_dir_all(dir.join(id)).unwrap();
+        std::fs::write(dir.join(id).join("manifest.yml"), text).unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_owners_manifest_wins_and_a_broken_one_hides_no_other() {
+        let root = tempfile::tempdir().unwrap();
+        let (catalog_dir, own) = (root.path().join("apps"), root.path().join("sideload"));
+        write(&catalog_dir, "one", "1.0.0");
+        write(&catalog_dir, "two", "1.0.0");
+        write(&own, "one", "2.0.0");
+        write(&own, "secrets", "1.0.0");
+        std::fs::write(own.join("one").join("other.txt"), "").unwrap();
+        std::fs::create_dir_all(own.join("bad")).unwrap();
+        std::fs::write(own.join("bad/manifest.yml"), "app: [").unwrap();
+        let catalog = Catalog::new(vec![catalog_dir, own.clone()]);
+        catalog.refresh();
+        let found: Vec<_> = catalog
+            .entries()
+            .iter()
+            .map(|e| {
+                (e.package.manifest.id.to_string(), e.package.manifest.version.clone(), e.local)
+            })
+            .collect();
+        let row = |id: &str, version: &str, local| (id.to_owned(), version.to_owned(), local);
+        assert_eq!(found, [row("one", "2.0.0", true), row("two", "1.0.0", false)]);
+        let broken: Vec<_> = catalog.broken().into_iter().map(|b| (b.name, b.error.code)).collect();
+        let codes = [("bad", "manifest-invalid"), ("secrets", "id-reserved")];
+        for ((name, code), (expected, expected_code)) in broken.iter().zip(codes) {
+            assert_eq!((name.as_str(), code.as_str()), (expected, expected_code));
+        }
+        assert_eq!(broken.len(), 2);
+        // a manifest that appears is found without waiting for a timer, a changed one too
+        write(&own, "three", "1.0.0");
+        let three = AppId::new("three").unwrap();
+        assert!(catalog.find(&three).await.is_some());
+        write(&own, "three", "10.0.0");
+        assert_eq!(catalog.find(&three).await.unwrap().package.manifest.version, "10.0.0");
+        assert!(catalog.find(&AppId::new("none").unwrap()).await.is_none());
+    }
+}

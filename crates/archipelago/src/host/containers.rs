@@ -1,0 +1,137 @@
+//! Containers, images and hooks, through Podman's socket.
+
+use std::path::{Component, Path};
+use std::time::Duration;
+
+use archy_engine::ports::{
+    Containers, ExecOutput, HookRequest, HostResult, Progress, ProgressSink,
+};
+use archy_podman::{ExecRequest, PullPolicy, Tar};
+use archy_types::{Timestamp, UserError};
+
+use super::{CHANGE_DEADLINE, SystemHost, error};
+
+/// Largest file that a hook may copy.
+const MAX_COPY: u64 = 16 << 20;
+/// Longest silence of a pull.
+const PULL_IDLE: Duration = Duration::from_secs(180);
+/// How much of a command's output is kept.
+const MAX_OUTPUT: usize = 64 << 10;
+
+/// Label that tells which content a podman secret was made from.
+pub(super) const SECRET_HASH_LABEL: &str = "io.archipelago.hash";
+
+impl Containers for SystemHost {
+    async fn pull(
+        &self,
+        reference: &str,
+        progress: ProgressSink,
+        deadline: Duration,
+    ) -> HostResult<()> {
+        let pull = self.podman.pull_image(reference, PullPolicy::Missing, PULL_IDLE, |seen| {
+            progress(Progress { percent: seen.percent(), text: seen.text });
+        });
+        match tokio::time::timeout(deadline, pull).await {
+            Ok(done) => done.map(drop).map_err(|e| error::podman(&e)),
+            Err(_) => Err(error::fatal(
+                UserError::new("pull-timeout", format!("{reference} did not arrive in time."))
+                    .hint("Try again: what has arrived is kept."),
+            )),
+        }
+    }
+
+    async fn remove_container(&self, name: &str) -> HostResult<()> {
+        let podman = self.podman.within(CHANGE_DEADLINE);
+        podman.remove_container(name, Some(std::time::Duration::ZERO)).await.map(drop).map_err(|e| error::podman(&e))
+    }
+
+    async fn remove_network(&self, name: &str) -> HostResult<()> {
+        self.podman.remove_network(name).await.map(drop).map_err(|e| error::podman(&e))
+    }
+
+    async fn remove_volume(&self, name: &str) -> HostResult<()> {
+        let podman = self.podman.within(CHANGE_DEADLINE);
+        podman.remove_volume(name).await.map(drop).map_err(|e| error::podman(&e))
+    }
+
+    async fn sync_secret(&self, name: &str) -> HostResult<()> {
+        let read = |e| error::fatal(error::file(&e));
+        let value = self.secrets.read(name).map_err(read)?;
+        let hash = self.secrets.keyed_hash([name]).map_err(read)?;
+        let labels = [(SECRET_HASH_LABEL.to_owned(), hash)].into();
+        let value = match value.expose_trimmed() {
+            Some(text) => archy_types::Secret::new(text.as_bytes()),
+            None => value,
+        };
+        self.podman.put_secret(name, &value, &labels).await.map(drop).map_err(|e| error::podman(&e))
+    }
+
+    async fn remove_secret(&self, name: &str) -> HostResult<()> {
+        self.podman.remove_secret(name).await.map(drop).map_err(|e| error::podman(&e))
+    }
+
+    async fn exec(
+        &self,
+        container: &str,
+        command: &[String],
+        user: Option<&str>,
+        deadline: Duration,
+    ) -> HostResult<ExecOutput> {
+        let mut request = ExecRequest::new(command.iter().cloned());
+        request.user = user.map(str::to_owned);
+        request.max_output = MAX_OUTPUT;
+        let podman = self.podman.within(deadline);
+        let done = podman.exec(container, &request).await.map_err(|e| error::podman(&e))?;
+        let output = format!("{}{}", done.stdout_text(), done.stderr_text());
+        Ok(ExecOutput { exit_code: i64::from(done.exit_code), output })
+    }
+
+    async fn copy_in(&self, container: &str, src: &str, dest: &str) -> HostResult<()> {
+        let (name, bytes) = self.hook_file(src).map_err(error::fatal)?;
+        let dest_path = Path::new(dest);
+        let (directory, file) = match (dest.ends_with('/'), dest_path.file_name()) {
+            (false, Some(file)) => {
+                let parent = dest_path.parent().unwrap_or(Path::new("/"));
+                (parent.to_string_lossy().into_owned(), file.to_string_lossy().into_owned())
+            }
+            _ => (dest.to_owned(), name),
+        };
+        let mut tar = Tar::new(Timestamp(0));
+        tar.file(&file, 0o644, (0, 0), &bytes)
+            .map_err(|e| error::fatal(UserError::new("hook-copy", e.to_string())))?;
+        self.podman
+            .put_archive(container, &directory, tar.finish())
+            .await
+            .map_err(|e| error::podman(&e))
+    }
+
+    async fn http(&self, request: &HookRequest, deadline: Duration) -> HostResult<(u16, String)> {
+        super::http::ask(request, deadline, MAX_OUTPUT).await.map_err(error::fatal)
+    }
+}
+
+impl SystemHost {
+    /// Reads a file of the allow-listed directory; no link may lead out of it.
+    fn hook_file(&self, src: &str) -> Result<(String, Vec<u8>), UserError> {
+        let refuse = |why: &str| {
+            UserError::new("hook-copy", format!("Invalid source {src:?}: {why}."))
+                .hint("copy_from_host takes plain files of the platform's own directory.")
+        };
+        let path = Path::new(src);
+        if !path.components().all(|c| matches!(c, Component::Normal(_))) {
+            return Err(refuse("it is not a path inside the directory"));
+        }
+        let base = self.config.hook_files_dir.canonicalize().map_err(|e| refuse(&e.to_string()))?;
+        let real = base.join(path).canonicalize().map_err(|e| refuse(&e.to_string()))?;
+        if !real.starts_with(&base) {
+            return Err(refuse("it leads out of the directory"));
+        }
+        let meta = real.metadata().map_err(|e| refuse(&e.to_string()))?;
+        if !meta.is_file() || meta.len() > MAX_COPY {
+            return Err(refuse("it is no plain file of at most 16 MiB"));
+        }
+        let bytes = std::fs::read(&real).map_err(|e| refuse(&e.to_string()))?;
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        Ok((name, bytes))
+    }
+}

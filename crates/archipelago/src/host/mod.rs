@@ -1,0 +1,109 @@
+//! The engine's ports, made of the adapters: the only place that sees both sides.
+
+mod bus;
+mod containers;
+mod error;
+pub(crate) mod facts;
+mod files;
+mod hints;
+mod http;
+mod listening;
+mod observe;
+mod sources;
+mod units;
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use archy_podman::{Podman, Unshare};
+use archy_store::files::SecretStore;
+use archy_types::{PodmanVersion, UserError};
+use tokio::sync::mpsc;
+
+use bus::Bus;
+
+/// How long one question about the host may take; beyond it the fact is unknown.
+const LOOK_DEADLINE: Duration = Duration::from_secs(10);
+/// How long one small change may take.
+const CHANGE_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Where things are on this host.
+#[derive(Debug, Clone)]
+pub struct HostConfig {
+    /// Directory of apps' data.
+    pub data_dir: PathBuf,
+    /// Directory of secrets.
+    pub secrets_dir: PathBuf,
+    /// The user's Quadlet directory.
+    pub quadlet_dir: PathBuf,
+    /// Podman's socket.
+    pub podman_socket: PathBuf,
+    /// Address of the user's bus.
+    pub bus_address: String,
+    /// Podman's program, for its user namespace only.
+    pub podman_program: PathBuf,
+    /// Podman's user generator.
+    pub generator: PathBuf,
+    /// Directory for short-lived files.
+    pub runtime_dir: PathBuf,
+    /// Cgroup of the user manager, whose delegated controllers count.
+    pub user_cgroup: PathBuf,
+    /// The health probe on the host.
+    pub health_probe: PathBuf,
+    /// Directory that `copy_from_host` may copy from.
+    pub hook_files_dir: PathBuf,
+    /// Address of this host, when the owner set it.
+    pub host_ip: Option<std::net::Ipv4Addr>,
+    /// Public name of this host, when the owner set it.
+    pub public_host: Option<String>,
+}
+
+/// The host, by its adapters. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct SystemHost {
+    config: Arc<HostConfig>,
+    podman: Podman,
+    bus: Bus,
+    secrets: SecretStore,
+    unshare: Unshare,
+    version: Arc<OnceLock<PodmanVersion>>,
+}
+
+impl SystemHost {
+    /// Connects the adapters. Neither Podman nor systemd need answer yet.
+    ///
+    /// # Errors
+    /// The secrets directory cannot be used.
+    pub fn new(config: HostConfig) -> Result<Self, UserError> {
+        let secrets = SecretStore::open(&config.secrets_dir).map_err(|e| error::file(&e))?;
+        Ok(Self {
+            podman: Podman::new(&config.podman_socket),
+            bus: Bus::new(&config.bus_address),
+            unshare: Unshare::new(&config.podman_program, CHANGE_DEADLINE),
+            secrets,
+            config: Arc::new(config),
+            version: Arc::default(),
+        })
+    }
+
+    /// Starts watching Podman and systemd for changes; each one is a hint to look.
+    #[must_use]
+    pub fn watch(&self) -> mpsc::Receiver<()> {
+        let (sender, receiver) = mpsc::channel(1);
+        hints::spawn(self.podman.clone(), self.bus.clone(), sender);
+        receiver
+    }
+
+    /// The Podman client, for logs and commands.
+    #[must_use]
+    pub const fn podman(&self) -> &Podman {
+        &self.podman
+    }
+
+    /// The secrets of this node.
+    #[must_use]
+    pub const fn secrets(&self) -> &SecretStore {
+        &self.secrets
+    }
+}

@@ -1,0 +1,145 @@
+//! Units of the user manager and their files.
+
+use std::time::Duration;
+
+use archy_engine::ports::{HostError, HostResult, UnitOutcome, Units};
+use archy_systemd::{JobResult, Manager, UnitDir, check_files};
+use archy_types::UserError;
+use futures_util::future::join_all;
+
+use super::bus::systemd;
+use super::{CHANGE_DEADLINE, SystemHost, error};
+
+impl SystemHost {
+    pub(super) fn unit_dir(&self) -> UnitDir {
+        UnitDir::new(&self.config.quadlet_dir)
+    }
+}
+
+fn files(failure: &archy_systemd::FilesError) -> HostError {
+    error::fatal(UserError::new("unit-file", failure.to_string()).hint(
+        "Check the disk's free space, and that the Quadlet directory belongs to the service user.",
+    ))
+}
+
+impl Units for SystemHost {
+    async fn write_unit_file(&self, file_name: &str, text: &str) -> HostResult<()> {
+        let one = vec![(file_name.to_owned(), text.to_owned())];
+        self.unit_dir().write(one).await.map_err(|e| files(&e))
+    }
+
+    async fn remove_unit_file(&self, file_name: &str) -> HostResult<()> {
+        self.unit_dir().remove(vec![file_name.to_owned()]).await.map_err(|e| files(&e))
+    }
+
+    async fn check_unit_files(&self, new: &[(String, String)]) -> HostResult<()> {
+        // files refer to each other: those that stay are looked at with the new ones
+        let mut all = self.unit_dir().read().await.map_err(|e| files(&e))?;
+        all.extend(new.iter().cloned());
+        let generator = &self.config.generator;
+        let scratch = &self.config.runtime_dir;
+        let report = check_files(all.into_iter().collect(), scratch, generator, CHANGE_DEADLINE)
+            .await
+            .map_err(|e| error::fatal(UserError::new("generator", e.to_string())))?;
+        let rejected = report.errors().find(|(name, _)| new.iter().any(|(file, _)| file == name));
+        match rejected {
+            None => Ok(()),
+            Some((name, why)) => Err(error::fatal(
+                UserError::new("unit-rejected", format!("Podman's generator rejects {name}: {why}"))
+                    .hint("This is a fault of the manifest or of Archipelago; nothing was changed."),
+            )),
+        }
+    }
+
+    async fn reload(&self) -> HostResult<()> {
+        let manager = self.bus.get().await?;
+        manager.within(CHANGE_DEADLINE).reload().await.map_err(|e| systemd(&e))
+    }
+
+    async fn start(&self, units: &[String], deadline: Duration) -> Vec<UnitOutcome> {
+        self.each(units, deadline, Act::Start).await
+    }
+
+    async fn stop(&self, units: &[String], deadline: Duration) -> Vec<UnitOutcome> {
+        self.each(units, deadline, Act::Stop).await
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    Start,
+    Stop,
+}
+
+impl SystemHost {
+    async fn each(&self, units: &[String], deadline: Duration, act: Act) -> Vec<UnitOutcome> {
+        let manager = match self.bus.get().await {
+            Ok(manager) => manager.within(deadline),
+            Err(failure) => {
+                let failed = |unit: &String| UnitOutcome {
+                    unit: unit.clone(),
+                    failure: Some(failure.error.clone()),
+                };
+                return units.iter().map(failed).collect();
+            }
+        };
+        join_all(units.iter().map(|unit| self.one(&manager, unit, act))).await
+    }
+
+    async fn one(&self, manager: &Manager, unit: &str, act: Act) -> UnitOutcome {
+        let result = match act {
+            Act::Start => start(manager, unit).await,
+            Act::Stop => stop(manager, unit).await,
+        };
+        let mut failure = result.err();
+        if let (Act::Start, Some(error)) = (act, &mut failure) {
+            self.add_last_words(unit, error).await;
+        }
+        UnitOutcome { unit: unit.to_owned(), failure }
+    }
+
+    /// A unit's failure says little; the container's last line often says why.
+    async fn add_last_words(&self, unit: &str, error: &mut UserError) {
+        let name = unit.trim_end_matches(".service");
+        if let Ok(lines) = self.podman.log_tail(name, 1).await
+            && let Some(line) = lines.last()
+        {
+            error.message.push_str(&format!(" Its last words: {}", line.text.trim()));
+        }
+    }
+}
+
+async fn start(manager: &Manager, unit: &str) -> Result<(), UserError> {
+    manager.reset_failed(unit).await.map_err(|e| e.to_user_error())?;
+    match manager.start(unit).await.map_err(|e| e.to_user_error())? {
+        JobResult::Done => Ok(()),
+        result => Err(UserError::new("unit-failed", describe(manager, unit, "start", &result).await)
+            .hint(format!("`archy logs` and `journalctl --user -u {unit}` say more."))),
+    }
+}
+
+async fn stop(manager: &Manager, unit: &str) -> Result<(), UserError> {
+    let status = manager.unit(unit).await.map_err(|e| e.to_user_error())?;
+    if status.load == "not-found" {
+        return Ok(());
+    }
+    match manager.stop(unit).await.map_err(|e| e.to_user_error())? {
+        JobResult::Done => {
+            // a container that was killed after its grace is stopped, not failed
+            manager.reset_failed(unit).await.map(drop).map_err(|e| e.to_user_error())
+        }
+        result => Err(UserError::new("stop-failed", describe(manager, unit, "stop", &result).await)),
+    }
+}
+
+async fn describe(manager: &Manager, unit: &str, verb: &str, result: &JobResult) -> String {
+    let job = result.as_str();
+    match manager.unit(unit).await {
+        Ok(status) if status.exit_status != 0 => format!(
+            "{unit} did not {verb}: {job}, {} (exit status {}).",
+            status.result, status.exit_status
+        ),
+        Ok(status) => format!("{unit} did not {verb}: {job}, {}.", status.result),
+        Err(_) => format!("{unit} did not {verb}: {job}."),
+    }
+}

@@ -1,0 +1,241 @@
+//! The engine's ledger over the store.
+
+use std::sync::Arc;
+
+use archy_engine::ports::{Ending, Ledger, OpenOperation};
+use archy_manifest::Manifest;
+use archy_manifest::model::Protocol;
+use archy_plan::{DesiredApp, DesiredState, Plan};
+use archy_store::{
+    AppRecord, Desired, NewEvent, NewOperation, Phase, Store, StoreError,
+};
+use archy_types::{Actor, AppId, Cause, OperationId, Timestamp, UserError};
+use serde_json::json;
+
+/// The store as the engine sees it.
+#[derive(Debug, Clone)]
+pub struct StoreLedger {
+    store: Store,
+}
+
+impl StoreLedger {
+    /// Wraps the store.
+    #[must_use]
+    pub const fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    async fn desired(&self, record: AppRecord) -> Result<DesiredApp, UserError> {
+        let text = self.store.manifest(record.manifest).await.map_err(user)?.ok_or_else(|| {
+            UserError::new("manifest-lost", format!("The manifest of {} is not kept.", record.app))
+                .hint("Install the app again; its data is kept.")
+        })?;
+        let manifest = Manifest::parse(&text).map_err(|diagnostics| {
+            UserError::new(
+                "manifest-unreadable",
+                format!("The kept manifest of {} is refused: {diagnostics}", record.app),
+            )
+            .hint("Install the app again with a newer manifest; its data is kept.")
+        })?;
+        Ok(DesiredApp {
+            manifest: Arc::new(manifest),
+            digest: record.manifest,
+            generation: record.generation,
+            state: state(record.desired),
+            actor: record.actor,
+            since: record.since,
+            settings: record.settings,
+            port_overrides: record.ports.iter().filter_map(|(k, p)| Some((port(k)?, *p))).collect(),
+            package_dir: record.package_dir,
+        })
+    }
+}
+
+fn user(error: StoreError) -> UserError {
+    UserError::new(error.code(), error.to_string()).hint(error.hint())
+}
+
+const fn state(desired: Desired) -> DesiredState {
+    match desired {
+        Desired::Running => DesiredState::Running,
+        Desired::Stopped => DesiredState::Stopped,
+        Desired::Removed => DesiredState::Removed,
+        Desired::Purged => DesiredState::Purged,
+    }
+}
+
+const fn desired(state: DesiredState) -> Desired {
+    match state {
+        DesiredState::Running => Desired::Running,
+        DesiredState::Stopped => Desired::Stopped,
+        DesiredState::Removed => Desired::Removed,
+        DesiredState::Purged => Desired::Purged,
+    }
+}
+
+/// `8080/tcp`.
+fn port(text: &str) -> Option<(u16, Protocol)> {
+    let (number, protocol) = text.split_once('/')?;
+    let protocol = match protocol {
+        "tcp" => Protocol::Tcp,
+        "udp" => Protocol::Udp,
+        _ => return None,
+    };
+    Some((number.parse().ok()?, protocol))
+}
+
+fn port_key((number, protocol): &(u16, Protocol)) -> String {
+    let protocol = match protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+    };
+    format!("{number}/{protocol}")
+}
+
+fn record(app: &DesiredApp) -> AppRecord {
+    AppRecord {
+        app: app.manifest.id.clone(),
+        generation: app.generation,
+        manifest: app.digest,
+        desired: desired(app.state),
+        actor: app.actor.clone(),
+        since: app.since,
+        settings: app.settings.clone(),
+        ports: app.port_overrides.iter().map(|(key, port)| (port_key(key), *port)).collect(),
+        pinned_version: None,
+        package_dir: app.package_dir.clone(),
+    }
+}
+
+fn operation(app: &AppId, kind: &str, actor: &Actor, now: Timestamp) -> NewOperation {
+    NewOperation {
+        app: Some(app.clone()),
+        kind: kind.to_owned(),
+        actor: actor.clone(),
+        params: json!({}),
+        created: now,
+    }
+}
+
+impl Ledger for StoreLedger {
+    async fn load(&self) -> Result<Vec<DesiredApp>, UserError> {
+        let mut apps = Vec::new();
+        for record in self.store.apps().await.map_err(user)? {
+            let app = record.app.clone();
+            match self.desired(record).await {
+                Ok(desired) => apps.push(desired),
+                // one app's fault never holds the others; its units run on untouched
+                Err(error) => tracing::error!(%app, %error, "an app could not be loaded"),
+            }
+        }
+        Ok(apps)
+    }
+
+    async fn accept(
+        &self,
+        app: &DesiredApp,
+        text: Option<&[u8]>,
+        kind: &str,
+        now: Timestamp,
+    ) -> Result<OperationId, UserError> {
+        let new = operation(&app.manifest.id, kind, &app.actor, now);
+        let text = text.map(<[u8]>::to_vec);
+        self.store.accept(record(app), text, new).await.map_err(user)
+    }
+
+    async fn forget(&self, app: &AppId) -> Result<(), UserError> {
+        match self.store.forget_app(app, None).await {
+            Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(user(error)),
+        }
+    }
+
+    async fn open(
+        &self,
+        app: &AppId,
+        kind: &str,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<OperationId, UserError> {
+        self.store.queue_operation(operation(app, kind, actor, now)).await.map_err(user)
+    }
+
+    async fn planned(
+        &self,
+        operation: OperationId,
+        plan: &Plan,
+        now: Timestamp,
+    ) -> Result<(), UserError> {
+        let steps = plan.steps.iter().map(|planned| archy_plan::describe(&planned.step)).collect();
+        let value = serde_json::to_value(plan).map_err(|error| {
+            UserError::new("internal", format!("The plan could not be noted: {error}"))
+        })?;
+        self.store.plan_operation(operation, value, steps, now).await.map(drop).map_err(user)
+    }
+
+    async fn step(
+        &self,
+        operation: OperationId,
+        _: u32,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<(), UserError> {
+        self.store.next_step(operation, text, now).await.map(drop).map_err(user)
+    }
+
+    async fn finish(
+        &self,
+        operation: OperationId,
+        ending: &Ending,
+        now: Timestamp,
+    ) -> Result<(), UserError> {
+        let because = |error: &UserError| Cause { code: error.code.clone(), text: error.message.clone() };
+        let (phase, cause) = match ending {
+            Ending::Done => (Phase::Done, None),
+            Ending::Failed(error) => (Phase::Failed, Some(because(error))),
+            Ending::RolledBack(error) => (Phase::RolledBack, Some(because(error))),
+            Ending::Superseded => {
+                let cause = Cause::new("superseded", "A newer wish took its place.");
+                (Phase::Cancelled, Some(cause))
+            }
+        };
+        self.store.finish_operation(operation, phase, cause, now).await.map_err(user)
+    }
+
+    async fn open_operations(&self) -> Result<Vec<OpenOperation>, UserError> {
+        let open = self.store.open_operations().await.map_err(user)?;
+        Ok(open
+            .into_iter()
+            .filter_map(|operation| {
+                Some(OpenOperation {
+                    id: operation.id,
+                    app: operation.app?,
+                    kind: operation.kind,
+                    actor: operation.actor,
+                    started: operation.created,
+                })
+            })
+            .collect())
+    }
+
+    async fn event(
+        &self,
+        app: &AppId,
+        cause: &Cause,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<(), UserError> {
+        let fields = match json!({ "actor": actor }) {
+            serde_json::Value::Object(fields) => fields,
+            _ => serde_json::Map::new(),
+        };
+        let event = NewEvent {
+            app: Some(app.clone()),
+            at: now,
+            kind: cause.code.to_string(),
+            text: cause.text.clone(),
+            fields,
+        };
+        self.store.add_events(vec![event]).await.map(drop).map_err(user)
+    }
+}

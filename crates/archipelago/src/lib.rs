@@ -1,0 +1,28 @@
+//! The daemon: configuration, adapters glued to the engine, and the server in front of it.
+//!
+//! A library with a thin `main`, so that tests run a whole daemon in their own process on a fake
+//! engine. `config` says where things are; `host` and `ledger` implement the engine's ports with
+//! the adapters; `sources` is what the server asks of the host beside the engine; `net` accepts,
+//! `web` routes, `rpc` checks and dispatches, `state` publishes, `auth` knows who is who.
+
+pub mod app;
+pub mod auth;
+pub mod catalog;
+pub mod clock;
+pub mod config;
+pub mod connect;
+pub mod daemon;
+pub mod host;
+pub mod ledger;
+pub mod lifecycle;
+pub mod logging;
+pub mod logs;
+pub mod net;
+pub mod rpc;
+pub mod sources;
+pub mod state;
+pub mod system;
+pub mod web;
+
+pub use daemon::Daemon;
+pub use sources::Backends;

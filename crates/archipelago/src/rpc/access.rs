@@ -1,0 +1,164 @@
+//! Who may call: origin, session, role, CSRF token, rate limit, in this order.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use archy_api::rpc::ErrorObject;
+use archy_api::{Access, OriginRule, RateLimit, Role};
+use http::{HeaderMap, Uri, header};
+
+use super::errors;
+use crate::app::App;
+use crate::auth::{Limit, Session, cookies};
+use crate::clock;
+use crate::net::Peer;
+
+/// Methods that guess at the same password share one limit.
+const PASSWORD_METHODS: [&str; 2] = ["auth.login", "auth.setup"];
+
+/// Who called.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The other end.
+    pub peer: Peer,
+    /// Their session; none over the unix socket and for public methods without one.
+    pub session: Option<Arc<Session>>,
+}
+
+/// Checks a call.
+///
+/// # Errors
+/// The first rule that it breaks; 401, 403 or 429.
+pub async fn check(
+    app: &App,
+    peer: Peer,
+    headers: &HeaderMap,
+    method: &'static str,
+    access: Access,
+) -> Result<Caller, ErrorObject> {
+    if peer.is_local_admin() {
+        return Ok(Caller { peer, session: None });
+    }
+    if !origin_allowed(app, headers, access.origin) {
+        return Err(errors::origin());
+    }
+    let token = cookies::get(headers, archy_api::paths::SESSION_COOKIE);
+    let session = token.and_then(|token| app.sessions.find(token, clock::now()));
+    if !access.public {
+        let Some(session) = &session else {
+            let owner = app.users.owner().await;
+            return Err(if matches!(owner, Ok(None)) {
+                errors::not_set_up()
+            } else {
+                errors::unauthorized()
+            });
+        };
+        if session.role < access.role {
+            return Err(errors::role(method));
+        }
+        let given = headers.get(archy_api::paths::CSRF_HEADER);
+        let given = given.and_then(|value| value.to_str().ok());
+        if access.csrf && !given.is_some_and(|given| session.csrf_matches(given)) {
+            return Err(errors::csrf());
+        }
+    }
+    if let Some(rate) = access.rate {
+        count(app, peer.ip(), method, rate)?;
+    }
+    Ok(Caller { peer, session })
+}
+
+/// Counts a call against its limit.
+fn count(
+    app: &App,
+    from: Option<IpAddr>,
+    method: &'static str,
+    rate: RateLimit,
+) -> Result<(), ErrorObject> {
+    let what = if PASSWORD_METHODS.contains(&method) { "password" } else { method };
+    let limit = Limit::new(rate.count, u64::from(rate.seconds));
+    app.limiter.count(what, from, limit, clock::steady_millis()).map_err(|wait| {
+        tracing::warn!(method, from = ?from, "rate limit reached");
+        errors::too_many(wait)
+    })
+}
+
+/// Checks a page that subscribes: a browser always names its origin, and cookies of the host are
+/// sent along from every port of it.
+///
+/// # Errors
+/// 401 or 403.
+pub async fn check_socket(
+    app: &App,
+    peer: Peer,
+    headers: &HeaderMap,
+) -> Result<Caller, ErrorObject> {
+    let has_origin = headers.contains_key(header::ORIGIN);
+    let origin = if has_origin { OriginRule::Prompt } else { OriginRule::Any };
+    check(app, peer, headers, "state", Access::read(Role::Viewer).origin(origin)).await
+}
+
+fn origin_allowed(app: &App, headers: &HeaderMap, rule: OriginRule) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return rule != OriginRule::Prompt;
+    };
+    if rule == OriginRule::Any {
+        return true;
+    }
+    let Some((host, port)) = origin.to_str().ok().and_then(parse_origin) else { return false };
+    let dev = app.config.naming.dev_mode && is_loopback(&host);
+    if !dev && !app.is_own_port(port) {
+        return false;
+    }
+    if rule == OriginRule::Standard || dev {
+        return true;
+    }
+    let target = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let target = target.and_then(|host| host.parse::<http::uri::Authority>().ok());
+    target.is_some_and(|target| target.host().eq_ignore_ascii_case(&host))
+}
+
+/// Host and port of an `Origin` over http or https.
+fn parse_origin(origin: &str) -> Option<(String, u16)> {
+    let uri: Uri = origin.parse().ok()?;
+    let default = match uri.scheme_str()? {
+        "http" => 80,
+        "https" => 443,
+        _ => return None,
+    };
+    let authority = uri.authority()?;
+    let plain = matches!(uri.path(), "" | "/") && uri.query().is_none();
+    if !plain || authority.as_str().contains('@') {
+        return None;
+    }
+    Some((authority.host().to_owned(), authority.port_u16().unwrap_or(default)))
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins() {
+        for (origin, parsed) in [
+            ("https://node.local", Some(("node.local", 443))),
+            ("http://node.local", Some(("node.local", 80))),
+            ("https://10.0.0.1:8443", Some(("10.0.0.1", 8443))),
+            ("https://[::1]:3742", Some(("[::1]", 3742))),
+            ("null", None),
+            ("file:///x", None),
+            ("https://a@b", None),
+            ("https://a/b", None),
+            ("", None),
+        ] {
+            let expected = parsed.map(|(host, port)| (host.to_owned(), port));
+            assert_eq!(parse_origin(origin), expected, "{origin}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! JSON-RPC over HTTP: reads calls, checks them, runs their handlers, answers.
+
+pub mod access;
+mod auth;
+mod config;
+pub mod errors;
+pub mod logs;
+mod node;
+mod package;
+mod plan;
+mod reply;
+mod table;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use archy_api::method::{Method as _, ServerGetState};
+use archy_api::rpc::{
+    ErrorObject, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR, Request as RpcRequest,
+};
+use axum::Extension;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::response::Response;
+use futures_util::FutureExt as _;
+use http::{HeaderMap, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use serde_json::Value;
+
+use crate::app::App;
+use crate::auth::{cookies, sessions};
+use crate::net::Peer;
+pub use reply::{Outcome, Reply, single};
+pub use table::{Answer, Call, Cookies};
+
+/// Largest body of a request, in bytes.
+pub const MAX_BODY: usize = 4 * 1024 * 1024;
+/// Time for a body to arrive.
+const BODY_DEADLINE: Duration = Duration::from_secs(30);
+/// Most calls in one batch.
+const MAX_BATCH: usize = 32;
+
+/// `POST /rpc/v1`.
+pub async fn handle(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err((status, error)) => return reply::refused(status, error),
+    };
+    let batch = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+    let mut changes = Vec::new();
+    let mut response = if batch {
+        match calls(&body) {
+            Ok(calls) => {
+                let mut replies = Vec::with_capacity(calls.len());
+                for call in calls {
+                    replies.push(answer(&app, peer, &headers, call, &mut changes).await);
+                }
+                reply::batch(replies)
+            }
+            Err(error) => reply::refused(StatusCode::OK, app.masks.clean(error)),
+        }
+    } else {
+        reply::single(answer(&app, peer, &headers, RpcRequest::parse(&body), &mut changes).await)
+    };
+    for change in changes {
+        let headers = response.headers_mut();
+        match change {
+            Cookies::Keep => {}
+            Cookies::Clear => cookies::clear(headers, peer.is_tls()),
+            Cookies::Set(tokens) => {
+                let age = sessions::COOKIE_SECS;
+                cookies::set(headers, &tokens.session, &tokens.csrf, peer.is_tls(), age);
+            }
+        }
+    }
+    response
+}
+
+/// Reads the body within its limits.
+async fn read(body: Body) -> Result<Bytes, (StatusCode, ErrorObject)> {
+    let read = Limited::new(body, MAX_BODY).collect();
+    match tokio::time::timeout(BODY_DEADLINE, read).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            let message = format!("Invalid body: it is larger than {MAX_BODY} bytes.");
+            let error = ErrorObject::new(INVALID_REQUEST, "body-too-large", message)
+                .hint("A manifest may have at most 1 MiB.");
+            Err((StatusCode::PAYLOAD_TOO_LARGE, error))
+        }
+        Ok(Err(error)) => {
+            let message = format!("Invalid body: {error}.");
+            let error = ErrorObject::new(PARSE_ERROR, "parse-error", message);
+            Err((StatusCode::BAD_REQUEST, error))
+        }
+        Err(_) => {
+            let error =
+                ErrorObject::new(PARSE_ERROR, "deadline", "The body did not arrive in time.")
+                    .hint("Send it again.");
+            Err((StatusCode::REQUEST_TIMEOUT, error))
+        }
+    }
+}
+
+/// The calls of a batch.
+fn calls(body: &[u8]) -> Result<Vec<Result<RpcRequest, ErrorObject>>, ErrorObject> {
+    let invalid = |text: String| ErrorObject::new(INVALID_REQUEST, "invalid-request", text);
+    let values: Vec<Value> = serde_json::from_slice(body).map_err(|error| {
+        ErrorObject::new(PARSE_ERROR, "parse-error", format!("Invalid JSON: {error}."))
+    })?;
+    if values.is_empty() || values.len() > MAX_BATCH {
+        return Err(invalid(format!("Invalid batch: it must have 1 to {MAX_BATCH} calls."))
+            .hint("Send several batches."));
+    }
+    let call = |value| {
+        serde_json::from_value(value).map_err(|error| {
+            invalid(format!("Invalid call: {error}."))
+                .hint("Send an object with `method`, and `params` as an object.")
+        })
+    };
+    Ok(values.into_iter().map(call).collect())
+}
+
+/// Answers one call.
+async fn answer(
+    app: &Arc<App>,
+    peer: Peer,
+    headers: &HeaderMap,
+    request: Result<RpcRequest, ErrorObject>,
+    changes: &mut Vec<Cookies>,
+) -> Reply {
+    let request = match request {
+        Ok(request) => request,
+        Err(error) => return Reply { id: None, outcome: Err(error) },
+    };
+    let id = request.id.clone();
+    let mut outcome = run(app, peer, headers, request, changes).await;
+    if let Err(error) = &mut outcome
+        && !peer.is_local_admin()
+    {
+        *error = app.masks.clean(error.clone());
+    }
+    Reply { id, outcome }
+}
+
+async fn run(
+    app: &Arc<App>,
+    peer: Peer,
+    headers: &HeaderMap,
+    request: RpcRequest,
+    changes: &mut Vec<Cookies>,
+) -> Result<Outcome, ErrorObject> {
+    let Some(entry) = table::find(&request.method) else {
+        let name = errors::cut(&request.method, 64);
+        let message = format!("Not found: there is no method {name:?}.");
+        return Err(ErrorObject::new(METHOD_NOT_FOUND, "method-not-found", message)
+            .hint("The API reference lists all methods."));
+    };
+    let name = entry.info.name;
+    let caller = access::check(app, peer, headers, name, entry.info.access).await?;
+    if name == ServerGetState::NAME {
+        return Ok(Outcome::Ready(app.hub.now().result));
+    }
+    let call = Arc::new(Call::new(caller));
+    let work = (entry.handler)(app.clone(), call.clone(), request);
+    let value = match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(value) => value?,
+        Err(panic) => {
+            let log_id = uuid();
+            let reason = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied());
+            tracing::error!(method = name, log_id, reason, "a handler failed");
+            return Err(errors::internal(log_id));
+        }
+    };
+    changes.push(call.take_cookies());
+    Ok(Outcome::Value(value))
+}
+
+/// A short name under which the log can be searched.
+fn uuid() -> String {
+    format!("e{:x}", crate::clock::now().0)
+}

@@ -1,0 +1,348 @@
+//! `package.*`: what changes apps, and what tells about them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use archy_api::package::{
+    AcceptedResult, AppParams, AvailableApp, AvailableResult, BrokenManifest, ExecParams,
+    ExecResult, HistoryParams, HistoryResult, InstallParams, InstallResult, OperationRecord,
+    Outcome, PortChoice, UninstallParams,
+};
+use archy_api::rpc::{ErrorObject, FORBIDDEN, ManifestFinding, NoParams};
+use archy_api::state;
+use archy_engine::{Accepted, AppView, Request, RequestKind};
+use archy_manifest::Manifest;
+use archy_manifest::model::{ImageSource, Protocol};
+use archy_store::{Operation, Phase};
+use archy_types::{Actor, AppId, OperationId, ServiceName, UserError};
+
+use super::config;
+use super::table::{Answer, Call};
+use crate::app::App;
+use crate::catalog::{Package, Refusal};
+use crate::net::Peer;
+
+/// Operations in one answer when no limit is given, and at most.
+const HISTORY: (u32, u32) = (50, 500);
+/// Deadline of a command in seconds when none is given, and at most.
+const EXEC: (u32, u32) = (60, 3600);
+
+pub(super) async fn available(app: &App, _: &Call, _: NoParams) -> Answer<AvailableResult> {
+    tokio::task::block_in_place(|| app.catalog.refresh());
+    let snapshot = app.backends.engine.snapshot();
+    let apps = app.catalog.entries().into_iter().map(|entry| {
+        let manifest = &entry.package.manifest;
+        AvailableApp {
+            id: manifest.id.to_string(),
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
+            description: manifest.description.clone(),
+            category: manifest.category.clone(),
+            source: if entry.local { "local" } else { "bundled" }.to_owned(),
+            installed: snapshot.apps.contains_key(&manifest.id),
+        }
+    });
+    let broken = app.catalog.broken().into_iter();
+    Ok(AvailableResult {
+        apps: apps.collect(),
+        broken: broken.map(|b| BrokenManifest { name: b.name, error: b.error }).collect(),
+    })
+}
+
+pub(super) async fn install(
+    app: &App,
+    call: &Call,
+    params: InstallParams,
+) -> Answer<InstallResult> {
+    let id = params.id.clone();
+    let kind = install_kind(app, call, params).await?;
+    let accepted = submit(app, call, kind, "install").await?;
+    Ok(InstallResult {
+        package_id: id,
+        status: "installing".to_owned(),
+        operation: operation(accepted),
+    })
+}
+
+/// The engine's request for an install.
+pub(super) async fn install_kind(
+    app: &App,
+    call: &Call,
+    params: InstallParams,
+) -> Answer<RequestKind> {
+    let id = app_id(&params.id)?;
+    let package = find_package(app, call, &id, params.manifest, params.path).await?;
+    let manifest = &package.manifest;
+    if manifest.id != id {
+        let message = format!("Invalid id: the manifest's id is {}, not {id}.", manifest.id);
+        let error = UserError::new("id-mismatch", message).hint("Give the manifest's own id.");
+        return Err(error.into());
+    }
+    if let Some(asked) = &params.docker_image {
+        note_image(manifest, asked);
+    }
+    let settings = params.config.unwrap_or_default();
+    config::check(manifest, &settings)?;
+    let port_overrides = port_overrides(manifest, params.ports.unwrap_or_default())?;
+    Ok(RequestKind::Install {
+        manifest: package.manifest,
+        text: package.text,
+        digest: package.digest,
+        package_dir: package.dir,
+        settings,
+        port_overrides,
+    })
+}
+
+async fn find_package(
+    app: &App,
+    call: &Call,
+    id: &AppId,
+    manifest: Option<String>,
+    path: Option<String>,
+) -> Answer<Package> {
+    if path.is_some() && !call.caller.peer.is_local_admin() {
+        let message = "Invalid parameter: `path` is only allowed over the unix socket.";
+        return Err(ErrorObject::new(FORBIDDEN, "socket-only", message)
+            .hint("Run the command on the node, or send the manifest's text."));
+    }
+    let result = match (manifest, path) {
+        (Some(text), path) => Package::parse(text.into_bytes(), path.map(PathBuf::from)),
+        (None, Some(path)) => {
+            let open = move || Package::open(&PathBuf::from(path));
+            let opened = tokio::task::spawn_blocking(open).await;
+            opened.map_err(|error| UserError::new("internal", error.to_string()))?
+        }
+        (None, None) => {
+            let entry = app.catalog.find(id).await;
+            return entry.map(|entry| entry.package).ok_or_else(|| unknown(app, id));
+        }
+    };
+    result.map_err(refused)
+}
+
+/// No manifest of this id: because it is broken, or because there is none.
+fn unknown(app: &App, id: &AppId) -> ErrorObject {
+    if let Some(broken) = app.catalog.broken().into_iter().find(|b| b.name == id.as_str()) {
+        return broken.error.into();
+    }
+    UserError::new("manifest-not-found", format!("Not found: this node has no manifest for {id}."))
+        .hint("`archy list --available` shows what can be installed; a path installs your own.")
+        .into()
+}
+
+fn refused(refusal: Refusal) -> ErrorObject {
+    let finding = |found: archy_manifest::Diagnostic| ManifestFinding {
+        code: found.code.to_owned(),
+        severity: match found.severity {
+            archy_manifest::Severity::Error => "error".to_owned(),
+            archy_manifest::Severity::Warning => "warning".to_owned(),
+        },
+        path: found.path,
+        line: found.line,
+        column: found.column,
+        snippet: found.snippet,
+        message: found.message,
+        mend: found.mend,
+    };
+    let findings = refusal.findings.0.into_iter().map(finding).collect();
+    ErrorObject::from(refusal.error).findings(findings)
+}
+
+/// Existing clients name an image; the manifest's counts.
+fn note_image(manifest: &Manifest, asked: &str) {
+    let same = manifest
+        .services
+        .values()
+        .any(|service| matches!(&service.source, ImageSource::Image(image) if image == asked));
+    if !same && !asked.is_empty() {
+        tracing::warn!(app = %manifest.id, asked, "the image asked for is not the manifest's, which is used");
+    }
+}
+
+fn port_overrides(
+    manifest: &Manifest,
+    choices: Vec<PortChoice>,
+) -> Result<BTreeMap<(u16, Protocol), u16>, UserError> {
+    let choice = |choice: PortChoice| {
+        let protocol = match choice.protocol {
+            state::Protocol::Tcp => Protocol::Tcp,
+            state::Protocol::Udp => Protocol::Udp,
+        };
+        let declared = manifest
+            .services
+            .values()
+            .flat_map(|service| &service.ports)
+            .any(|port| port.host == choice.declared && port.protocol == protocol);
+        if !declared || choice.host == 0 {
+            let message =
+                format!("Invalid port: {} for {} is not possible.", choice.host, choice.declared);
+            return Err(UserError::new("port-choice-invalid", message)
+                .hint("Name a host port of the manifest, and a port from 1 to 65535."));
+        }
+        Ok(((choice.declared, protocol), choice.host))
+    };
+    choices.into_iter().map(choice).collect()
+}
+
+pub(super) async fn start(app: &App, call: &Call, params: AppParams) -> Answer<AcceptedResult> {
+    let id = installed(app, &params.id)?.manifest.id.clone();
+    accept(app, call, &params.id, RequestKind::Start(id), ("start", "starting")).await
+}
+
+pub(super) async fn stop(app: &App, call: &Call, params: AppParams) -> Answer<AcceptedResult> {
+    let id = installed(app, &params.id)?.manifest.id.clone();
+    accept(app, call, &params.id, RequestKind::Stop(id), ("stop", "stopping")).await
+}
+
+pub(super) async fn restart(app: &App, call: &Call, params: AppParams) -> Answer<AcceptedResult> {
+    let id = installed(app, &params.id)?.manifest.id.clone();
+    accept(app, call, &params.id, RequestKind::Restart(id), ("restart", "restarting")).await
+}
+
+pub(super) async fn uninstall(
+    app: &App,
+    call: &Call,
+    params: UninstallParams,
+) -> Answer<AcceptedResult> {
+    let id = installed(app, &params.id)?.manifest.id.clone();
+    let kind = RequestKind::Uninstall { app: id, purge: params.purge };
+    accept(app, call, &params.id, kind, ("uninstall", "removing")).await
+}
+
+/// Submits a request; gives the answer with the word for what happens.
+pub(super) async fn accept(
+    app: &App,
+    call: &Call,
+    id: &str,
+    kind: RequestKind,
+    (what, status): (&'static str, &'static str),
+) -> Answer<AcceptedResult> {
+    let operation = operation(submit(app, call, kind, what).await?);
+    let status = if operation.is_some() { status } else { "unchanged" };
+    Ok(AcceptedResult { package_id: id.to_owned(), status: status.to_owned(), operation })
+}
+
+async fn submit(
+    app: &App,
+    call: &Call,
+    kind: RequestKind,
+    what: &'static str,
+) -> Result<Accepted, UserError> {
+    let id = match &kind {
+        RequestKind::Install { manifest, .. } => manifest.id.clone(),
+        RequestKind::Start(id) | RequestKind::Stop(id) | RequestKind::Restart(id) => id.clone(),
+        RequestKind::Uninstall { app, .. } | RequestKind::Configure { app, .. } => app.clone(),
+    };
+    let actor = actor(call);
+    let result = app.backends.engine.submit(Request { actor, kind }).await;
+    match &result {
+        Ok(Accepted::Operation(operation)) => {
+            tracing::info!(app = %id, operation = operation.0, what, "accepted");
+        }
+        Ok(Accepted::AlreadySo) => tracing::info!(app = %id, what, "already so"),
+        Err(error) => tracing::info!(app = %id, what, %error, "refused"),
+    }
+    result
+}
+
+/// Who asks, by the door they came through.
+pub(super) fn actor(call: &Call) -> Actor {
+    match call.caller.peer {
+        Peer::Unix { .. } => Actor::User("cli".to_owned()),
+        Peer::Tls(_) | Peer::Plain(_) => Actor::User("dashboard".to_owned()),
+    }
+}
+
+fn operation(accepted: Accepted) -> Option<i64> {
+    match accepted {
+        Accepted::Operation(id) => Some(id.0),
+        Accepted::AlreadySo => None,
+    }
+}
+
+pub(super) async fn history(app: &App, _: &Call, params: HistoryParams) -> Answer<HistoryResult> {
+    let id = params.id.as_deref().map(app_id).transpose()?;
+    let limit = params.limit.unwrap_or(HISTORY.0).clamp(1, HISTORY.1) as usize;
+    let before = params.before.map(OperationId);
+    let rows = app.store.history(id.as_ref(), before, limit).await.map_err(UserError::from)?;
+    Ok(HistoryResult { operations: rows.into_iter().map(record).collect() })
+}
+
+fn record(row: Operation) -> OperationRecord {
+    let outcome = match row.phase {
+        Phase::Queued | Phase::Running => Outcome::Running,
+        Phase::Done => Outcome::Done,
+        Phase::Failed | Phase::RolledBack => Outcome::Failed,
+        Phase::Cancelled => Outcome::Superseded,
+    };
+    let failed = matches!(outcome, Outcome::Failed);
+    OperationRecord {
+        id: row.id.0,
+        package_id: row.app.map(String::from).unwrap_or_default(),
+        kind: row.kind,
+        actor: row.actor,
+        started: row.started.unwrap_or(row.created).0,
+        ended: row.finished.map(|at| at.0),
+        outcome,
+        error: row.cause.filter(|_| failed).map(|cause| UserError {
+            code: cause.code,
+            message: cause.text,
+            hint: None,
+        }),
+        steps: row.steps.into_iter().map(|step| step.description).collect(),
+    }
+}
+
+pub(super) async fn exec(app: &App, _: &Call, params: ExecParams) -> Answer<ExecResult> {
+    let view = installed(app, &params.id)?;
+    if params.command.is_empty() {
+        let error = UserError::new("exec-invalid", "Invalid command: it is empty.");
+        return Err(error.hint("Give a program and its arguments.").into());
+    }
+    let container = containers(&view, params.service.as_deref())?.swap_remove(0).1;
+    let secs = params.timeout_secs.unwrap_or(EXEC.0).clamp(1, EXEC.1);
+    let deadline = Duration::from_secs(u64::from(secs));
+    let output = app.backends.exec.exec(container, params.command, params.user, deadline).await?;
+    Ok(ExecResult { exit_code: output.exit_code, output: output.output })
+}
+
+/// Services with their containers: the named one, or all of them with the chief one first.
+pub(super) fn containers(
+    view: &AppView,
+    service: Option<&str>,
+) -> Result<Vec<(ServiceName, String)>, UserError> {
+    let all = view.manifest.services.keys();
+    let named = all.filter(|name| service.is_none_or(|wanted| wanted == name.as_str()));
+    let container =
+        |name: &ServiceName| (name.clone(), archy_manifest::names::container(&view.manifest, name));
+    let mut found: Vec<_> = named.map(container).collect();
+    found.sort_by_key(|(name, _)| *name != ServiceName::main());
+    if found.is_empty() {
+        let wanted = service.unwrap_or_default();
+        let message = format!("Not found: {} has no service {wanted:?}.", view.manifest.id);
+        return Err(UserError::new("service-not-found", message)
+            .hint(format!("`archy status {}` lists its services.", view.manifest.id)));
+    }
+    Ok(found)
+}
+
+/// An installed app.
+pub(super) fn installed(app: &App, id: &str) -> Result<Arc<AppView>, UserError> {
+    let id = app_id(id)?;
+    app.backends.engine.snapshot().apps.get(&id).cloned().ok_or_else(|| {
+        UserError::new("app-not-found", format!("Not found: no app {id} is installed."))
+            .hint("`archy list` shows what is installed.")
+    })
+}
+
+/// An id of a request.
+pub(super) fn app_id(text: &str) -> Result<AppId, UserError> {
+    AppId::new(text).map_err(|error| {
+        let shown = super::errors::cut(text, 64);
+        UserError::new("id-invalid", format!("Invalid id: {shown:?} {error}."))
+            .hint("Use a-z, 0-9 and hyphens, at most 63 characters.")
+    })
+}

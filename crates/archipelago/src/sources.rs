@@ -1,0 +1,70 @@
+//! What the server asks of the host beside the engine: narrow traits that the glue implements.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
+
+use archy_engine::Handle;
+use archy_engine::ports::ExecOutput;
+use archy_plan::Known;
+use archy_types::UserError;
+use futures_util::future::BoxFuture;
+
+use crate::logs::LogSource;
+
+/// Runs commands in containers.
+pub trait ExecSource: Send + Sync + 'static {
+    /// Runs a command; its output is cut at 64 KiB.
+    ///
+    /// # Errors
+    /// The container does not run, or the deadline passed.
+    fn exec(
+        &self,
+        container: String,
+        command: Vec<String>,
+        user: Option<String>,
+        deadline: Duration,
+    ) -> BoxFuture<'_, Result<ExecOutput, UserError>>;
+}
+
+/// Facts about the host that only adapters see.
+#[derive(Debug, Clone)]
+pub struct SystemFacts {
+    /// Podman's version.
+    pub podman_version: Known<String>,
+    /// systemd's version.
+    pub systemd_version: Known<String>,
+    /// The user manager runs without a login.
+    pub lingering: Known<bool>,
+    /// Controllers delegated to the user manager.
+    pub cgroup_controllers: Known<Vec<String>>,
+}
+
+/// Tells about the host.
+pub trait SystemSource: Send + Sync + 'static {
+    /// The facts; each with its own deadline.
+    fn facts(&self) -> BoxFuture<'_, SystemFacts>;
+}
+
+/// Everything behind the server.
+#[derive(Clone)]
+pub struct Backends {
+    /// The engine.
+    pub engine: Handle,
+    /// Logs.
+    pub logs: Arc<dyn LogSource>,
+    /// Commands in containers.
+    pub exec: Arc<dyn ExecSource>,
+    /// The host.
+    pub system: Arc<dyn SystemSource>,
+    /// When the engine's loop last ended a pass (milliseconds since 1970; nought: not yet). The
+    /// watchdog is only fed while this moves.
+    pub last_pass: Arc<AtomicI64>,
+}
+
+impl fmt::Debug for Backends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backends").field("last_pass", &self.last_pass).finish_non_exhaustive()
+    }
+}

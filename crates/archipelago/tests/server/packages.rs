@@ -1,0 +1,156 @@
+//! Installs as clients send them, the other package methods, and what tells about the host.
+
+use archy_types::{AppId, AppState};
+use http::{Request, StatusCode};
+use serde_json::{Value, json};
+use tokio::net::UnixStream;
+
+use crate::node::{MANIFEST, Node, exchange, manifest, publish, view};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn installs() {
+    let node = Node::start().await;
+    let browser = node.owner().await;
+    let outside = node.dir.path().join("outside");
+    std::fs::create_dir_all(&outside).unwrap();
+    std::fs::write(outside.join("manifest.yml"), MANIFEST).unwrap();
+    let text = MANIFEST.replace("id: blog", "id: wiki");
+    let broken = MANIFEST.replace("registry.example/blog:1.2.3", "{{NOT_A_PLACEHOLDER");
+    for (params, code) in [
+        (json!({"id": "blog", "dockerImage": "registry.example/blog:1.2.3"}), "none"),
+        (json!({"id": "blog", "dockerImage": "other/image"}), "none"),
+        (json!({"id": "nothing"}), "manifest-not-found"),
+        (json!({"id": "Bad Id"}), "id-invalid"),
+        (json!({"id": "wiki", "manifest": text}), "none"),
+        (json!({"id": "blog", "manifest": text}), "id-mismatch"),
+        (json!({"id": "blog", "manifest": broken}), "manifest-invalid"),
+        (json!({"id": "blog", "path": outside}), "socket-only"),
+        (json!({"id": "blog", "config": {"titel": "x"}}), "setting-unknown"),
+        (json!({"id": "blog", "config": {"title": 3}}), "setting-invalid"),
+        (json!({"id": "blog", "ports": [{"declared": 8080, "host": 9090}]}), "none"),
+        (json!({"id": "blog", "ports": [{"declared": 1, "host": 9090}]}), "port-choice-invalid"),
+    ] {
+        let answer = node.call("package.install", params.clone(), &browser.headers()).await;
+        assert_eq!(answer.code(), code, "{params}");
+        let body = answer.json();
+        if code == "none" {
+            assert_eq!(body["result"]["package_id"], params["id"]);
+            assert_eq!(body["result"]["status"], "installing");
+        }
+        if code == "manifest-invalid" {
+            assert!(!body["error"]["data"]["findings"].as_array().unwrap().is_empty());
+        }
+        if code == "manifest-not-found" {
+            assert!(body["error"]["message"].as_str().unwrap().starts_with("Not found: "));
+        }
+    }
+    let local = node.local("package.install", json!({"id": "blog", "path": outside})).await;
+    assert_eq!(local.code(), "none");
+    let none = node.local("package.install", json!({"id": "blog", "path": "relative"})).await;
+    assert_eq!(none.code(), "package-dir-invalid");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wishes_reach_the_engine() {
+    let node = Node::start().await;
+    for method in ["start", "stop", "restart", "uninstall", "logs", "exec", "config.get"] {
+        let params = json!({"id": "blog", "command": ["id"]});
+        let answer = node.local(&format!("package.{method}"), params).await;
+        assert_eq!(answer.code(), "app-not-found", "{method}");
+    }
+    let blog = AppId::new("blog").unwrap();
+    publish(&node.snapshots, &blog, Some(view(manifest("blog"), AppState::Running)));
+    for (method, params, status) in [
+        ("start", json!({"id": "blog"}), "starting"),
+        ("stop", json!({"id": "blog"}), "stopping"),
+        ("restart", json!({"id": "blog"}), "restarting"),
+        ("uninstall", json!({"id": "blog"}), "removing"),
+        ("uninstall", json!({"id": "blog", "purge": true}), "removing"),
+        ("config.set", json!({"id": "blog", "settings": {"title": "T"}}), "configuring"),
+    ] {
+        let answer = node.local(&format!("package.{method}"), params).await;
+        assert_eq!(answer.json()["result"]["status"], status, "{:?}", answer.body);
+    }
+    let asked = node.asked.lock().unwrap().clone();
+    let expected = ["start", "stop", "restart", "uninstall", "purge", "configure"];
+    assert_eq!(asked, expected.map(|word| format!("{word} blog")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_settings_commands_and_logs() {
+    let node = Node::start().await;
+    let blog = AppId::new("blog").unwrap();
+    publish(&node.snapshots, &blog, Some(view(manifest("blog"), AppState::Running)));
+    let plan = node.local("package.plan", json!({"action": "stop", "id": "blog"})).await.json();
+    let step = &plan["result"]["steps"][0];
+    assert_eq!(step["kind"], "stop-units");
+    assert_eq!(step["text"], "Stop units blog.service");
+    let config = node.local("package.config.get", json!({"id": "blog"})).await.json();
+    let settings = config["result"]["settings"].as_array().unwrap();
+    assert_eq!(settings[0]["value"], "Mine");
+    assert_eq!((&settings[1]["kind"], &settings[1]["value"]), (&json!("secret"), &Value::Null));
+    let params = json!({"id": "blog", "command": ["id", "-u"], "timeout_secs": 99_999});
+    let exec = node.local("package.exec", params).await.json();
+    assert_eq!(exec["result"], json!({"exit_code": 3, "output": "blog: id -u (3600 s)"}));
+    let params = json!({"id": "blog", "service": "nope", "command": ["id"]});
+    assert_eq!(node.local("package.exec", params).await.code(), "service-not-found");
+    let logs = node.local("package.logs", json!({"id": "blog", "lines": 1})).await.json();
+    let line = json!({"ts": 2, "service": "main", "stream": "stdout", "line": "blog"});
+    assert_eq!(logs["result"]["lines"], json!([line]));
+    for (query, status, lines) in [
+        ("app=blog", StatusCode::OK, 2),
+        ("app=blog&follow=1", StatusCode::OK, 2),
+        ("app=none", StatusCode::NOT_FOUND, 0),
+        ("x=1", StatusCode::BAD_REQUEST, 0),
+    ] {
+        let stream = UnixStream::connect(node.socket()).await.unwrap();
+        let uri = format!("/rpc/v1/logs?{query}");
+        let request = Request::get(uri).header("host", "x").body(Default::default()).unwrap();
+        let answer = exchange(stream, request).await;
+        assert_eq!(answer.status, status, "{query}");
+        if status == StatusCode::OK {
+            assert_eq!(answer.headers["content-type"], "application/x-ndjson");
+            let text = String::from_utf8(answer.body.to_vec()).unwrap();
+            assert_eq!(text.lines().count(), lines, "{text}");
+        }
+    }
+    assert_eq!(node.get("/rpc/v1/logs?app=blog", &[]).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_tells_about_the_node() {
+    let node = Node::start().await;
+    let blog = AppId::new("blog").unwrap();
+    publish(&node.snapshots, &blog, Some(view(manifest("blog"), AppState::Unhealthy)));
+    let result = |method: &'static str| {
+        let node = &node;
+        async move { node.local(method, json!({})).await.json()["result"].clone() }
+    };
+    let health = result("health").await;
+    assert_eq!(
+        (&health["status"], &health["crash_recovery_complete"]),
+        (&json!("ok"), &json!(true))
+    );
+    let info = result("system.info").await;
+    assert_eq!(info["podman_version"], "5.4.2");
+    assert_eq!(info["unknown"][0]["code"], "bus-silent");
+    let status = result("node.status").await;
+    assert_eq!(
+        status["apps"],
+        json!({"installed": 1, "running": 1, "stopped": 0, "failed": 0, "unhealthy": 1})
+    );
+    let containers = result("container-list").await;
+    assert_eq!(containers[0]["state"], "running");
+    assert_eq!(containers[0]["image"], "registry.example/blog:1.2.3");
+    let available = result("package.available").await;
+    assert_eq!(available["apps"][0]["installed"], true);
+    assert!(result("system.stats").await["memory_total_bytes"].as_u64().unwrap() > 0);
+    let hostname = result("system.get-hostname").await;
+    assert_eq!(hostname["mdns"], format!("{}.local", hostname["hostname"].as_str().unwrap()));
+    let history = result("package.history").await;
+    assert_eq!(history["operations"], json!([]));
+    for (name, code) in [("", "name-invalid"), ("a\nb", "name-invalid"), (" Küche ", "none")] {
+        assert_eq!(node.local("server.set-name", json!({"name": name})).await.code(), code);
+    }
+    assert_eq!(result("node.status").await["name"], "Küche");
+}

@@ -1,0 +1,388 @@
+//! `package.*`: apps.
+
+use std::collections::BTreeMap;
+
+use archy_types::{Actor, UserError};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use ts_rs::TS;
+
+use crate::state::{Finding, Protocol};
+
+/// Names an app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct AppParams {
+    /// The app.
+    pub id: String,
+}
+
+/// Parameters of `package.install`. The manifest is `manifest`, else the one at `path`, else the
+/// one that the node knows for `id`. An installed app is brought to it.
+#[derive(Default, Clone, PartialEq, Serialize, Deserialize, JsonSchema, TS)]
+#[ts(optional_fields)]
+pub struct InstallParams {
+    /// The app; must be the manifest's id.
+    pub id: String,
+    /// Image reference as existing clients send it: the manifest's image counts, this one only
+    /// says which version is meant.
+    #[serde(
+        rename = "dockerImage",
+        alias = "docker_image",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub docker_image: Option<String>,
+    /// Text of the manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
+    /// Directory on the node with the app's package (build contexts, files); a manifest file
+    /// names its directory. Only over the unix socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Settings by key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<BTreeMap<String, Value>>,
+    /// Host ports other than the manifest's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ports: Option<Vec<PortChoice>>,
+}
+
+impl std::fmt::Debug for InstallParams {
+    /// Settings may be secret: only their keys are shown; of the manifest only its length.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InstallParams")
+            .field("id", &self.id)
+            .field("docker_image", &self.docker_image)
+            .field("manifest_bytes", &self.manifest.as_ref().map(String::len))
+            .field("path", &self.path)
+            .field("config", &self.config.as_ref().map(|map| map.keys().collect::<Vec<_>>()))
+            .field("ports", &self.ports)
+            .finish()
+    }
+}
+
+/// A host port chosen instead of the manifest's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct PortChoice {
+    /// Host port in the manifest.
+    pub declared: u16,
+    /// Protocol; TCP when absent.
+    #[serde(default)]
+    #[ts(optional, as = "Option<Protocol>")]
+    pub protocol: Protocol,
+    /// Host port to use.
+    pub host: u16,
+}
+
+/// Result of `package.install`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct InstallResult {
+    /// The app.
+    pub package_id: String,
+    /// Always `installing`.
+    pub status: String,
+    /// The operation; null when the app is already so.
+    pub operation: Option<i64>,
+}
+
+/// Result of `package.start`, `stop`, `restart`, `uninstall` and `config.set`: the work goes on in
+/// the background.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct AcceptedResult {
+    /// The app.
+    pub package_id: String,
+    /// `starting`, `stopping`, `restarting`, `removing`, `configuring`, or `unchanged`.
+    pub status: String,
+    /// The operation; null when it is already so.
+    pub operation: Option<i64>,
+}
+
+/// Parameters of `package.uninstall`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct UninstallParams {
+    /// The app.
+    pub id: String,
+    /// Also its data, volumes and secrets.
+    #[serde(default)]
+    #[ts(optional, as = "Option<bool>")]
+    pub purge: bool,
+}
+
+/// What `package.plan` plans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, TS)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlanAction {
+    /// `package.install`.
+    Install,
+    /// `package.start`.
+    Start,
+    /// `package.stop`.
+    Stop,
+    /// `package.restart`.
+    Restart,
+    /// `package.uninstall`.
+    Uninstall,
+    /// `package.config.set`.
+    Configure,
+}
+
+/// Parameters of `package.plan`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct PlanParams {
+    /// What would be done.
+    pub action: PlanAction,
+    /// To which app, and for an install with which manifest.
+    #[serde(flatten)]
+    pub target: InstallParams,
+    /// For an uninstall: also its data.
+    #[serde(default)]
+    #[ts(optional, as = "Option<bool>")]
+    pub purge: bool,
+}
+
+/// Result of `package.plan`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct PlanResult {
+    /// The app.
+    pub package_id: String,
+    /// Generation of the desired state that it was made for.
+    pub generation: u64,
+    /// Digest of the manifest.
+    pub manifest: String,
+    /// No finding forbids it.
+    pub allowed: bool,
+    /// Steps in order; none means that it is already so.
+    pub steps: Vec<PlanStep>,
+    /// What was checked.
+    pub checks: Vec<Finding>,
+}
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, TS)]
+#[ts(optional_fields)]
+pub struct PlanStep {
+    /// Kind, for example `pull-image`, `write-unit-file`, `start-units`, `purge-volume`.
+    pub kind: String,
+    /// What is done, in words.
+    pub text: String,
+    /// Why.
+    pub reason: String,
+    /// What it is done to: a unit, file, image, volume, secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Unified difference of a text that changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff: Option<String>,
+}
+
+/// Parameters of `package.history`.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+#[ts(optional_fields)]
+pub struct HistoryParams {
+    /// Only this app.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// At most so many; 50 when absent, at most 500.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// Only operations before this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<i64>,
+}
+
+/// Result of `package.history`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct HistoryResult {
+    /// Operations, newest first.
+    pub operations: Vec<OperationRecord>,
+}
+
+/// An operation of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct OperationRecord {
+    /// Its number.
+    pub id: i64,
+    /// The app.
+    pub package_id: String,
+    /// `install`, `start`, `stop`, `restart`, `uninstall`, `config`, `recover`.
+    pub kind: String,
+    /// Who asked.
+    pub actor: Actor,
+    /// When it began (milliseconds since 1970).
+    pub started: i64,
+    /// When it ended; null while it is under way.
+    pub ended: Option<i64>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it failed with.
+    pub error: Option<UserError>,
+    /// What was done, in order.
+    pub steps: Vec<String>,
+}
+
+/// How an operation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, TS)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Not yet.
+    Running,
+    /// It is done.
+    Done,
+    /// It failed.
+    Failed,
+    /// A newer wish replaced it.
+    Superseded,
+}
+
+/// Result of `package.config.get`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct ConfigResult {
+    /// The app.
+    pub package_id: String,
+    /// Settings in the manifest's order.
+    pub settings: Vec<Setting>,
+}
+
+/// A setting with its value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, TS)]
+#[ts(optional_fields)]
+pub struct Setting {
+    /// Key.
+    pub key: String,
+    /// Label.
+    pub label: String,
+    /// Explanation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// Kind.
+    pub kind: SettingKind,
+    /// Value in force; always absent for a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Value>,
+    /// Default; always absent for a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<Value>,
+    /// The owner chose a value.
+    pub is_set: bool,
+    /// Must have a value.
+    pub required: bool,
+    /// The possible values of a choice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[ts(optional, as = "Option<Vec<String>>")]
+    pub choices: Vec<String>,
+    /// Least number, or least length of a text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+    /// Greatest number, or greatest length of a text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+    /// Regular expression that a text must match as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+}
+
+/// Kind of a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum SettingKind {
+    /// A text.
+    Text,
+    /// A number.
+    Number,
+    /// True or false.
+    Boolean,
+    /// One of `choices`.
+    Choice,
+    /// A text that is never shown.
+    Secret,
+    /// A port number.
+    Port,
+    /// A path.
+    Path,
+}
+
+/// Parameters of `package.config.set`.
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct SetConfigParams {
+    /// The app.
+    pub id: String,
+    /// Values by key; null puts a setting back to its default. Others stay.
+    #[serde(alias = "config")]
+    pub settings: BTreeMap<String, Value>,
+}
+
+impl std::fmt::Debug for SetConfigParams {
+    /// Values may be secret: only keys are shown.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SetConfigParams")
+            .field("id", &self.id)
+            .field("settings", &self.settings.keys().collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+/// Parameters of `package.exec`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+#[ts(optional_fields)]
+pub struct ExecParams {
+    /// The app.
+    pub id: String,
+    /// Service; the chief one when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// Program and arguments; no shell is involved.
+    pub command: Vec<String>,
+    /// User in the container; the container's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Deadline in seconds: 60 when absent, at most 3,600.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_secs: Option<u32>,
+}
+
+/// Result of `package.exec`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct ExecResult {
+    /// Exit code.
+    pub exit_code: i64,
+    /// Output and errors, cut at 64 KiB.
+    pub output: String,
+}
+
+/// Result of `package.available`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct AvailableResult {
+    /// Apps whose manifest the node has, by id.
+    pub apps: Vec<AvailableApp>,
+    /// Manifests that could not be read.
+    pub broken: Vec<BrokenManifest>,
+}
+
+/// An app that can be installed by its id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct AvailableApp {
+    /// The app.
+    pub id: String,
+    /// Name for people.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// Description.
+    pub description: String,
+    /// Category.
+    pub category: Option<String>,
+    /// `local` (side-loaded) or `bundled`.
+    pub source: String,
+    /// It is installed.
+    pub installed: bool,
+}
+
+/// A manifest on the node that is not valid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct BrokenManifest {
+    /// Name of its directory.
+    pub name: String,
+    /// What is wrong.
+    pub error: UserError,
+}

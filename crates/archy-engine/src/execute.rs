@@ -1,0 +1,156 @@
+//! Executes one step of a plan: one function per kind of step, no choices.
+
+use std::time::Duration;
+
+use archy_plan::{DesiredApp, Observed, Step};
+use archy_types::UserError;
+
+use crate::hooks;
+use crate::ports::{Host, HostError, ProgressSink, UnitOutcome};
+use crate::ready;
+
+/// How long an image may take to arrive.
+const PULL_DEADLINE: Duration = Duration::from_secs(2 * 3600);
+
+/// What a step may look at besides itself.
+#[derive(Debug)]
+pub(crate) struct Context<'a, H> {
+    pub(crate) host: &'a H,
+    pub(crate) app: &'a DesiredApp,
+    pub(crate) observed: &'a Observed,
+}
+
+/// How long the steps may take that only touch files or ask Podman for one thing.
+const SMALL_DEADLINE: Duration = Duration::from_secs(120);
+
+/// How long a step may take at most; the engine lets go of it then.
+pub(crate) fn step_deadline(step: &Step) -> Duration {
+    match step {
+        Step::PullImage { .. } => PULL_DEADLINE,
+        Step::StopUnits { deadline_secs, .. }
+        | Step::BuildImage { deadline_secs, .. }
+        | Step::StartUnits { deadline_secs, .. }
+        | Step::AwaitReady { deadline_secs } => secs(*deadline_secs) + SMALL_DEADLINE,
+        Step::RunHook { .. } => Duration::from_secs(3600),
+        _ => SMALL_DEADLINE,
+    }
+}
+
+/// Does one step within its deadline.
+///
+/// # Errors
+/// What the host said, in words for people, or that it did not answer in time.
+pub(crate) async fn bounded<H: Host>(
+    cx: &Context<'_, H>,
+    step: &Step,
+    progress: ProgressSink,
+) -> Result<(), UserError> {
+    let deadline = step_deadline(step);
+    match tokio::time::timeout(deadline, execute(cx, step, progress)).await {
+        Ok(result) => result,
+        Err(_) => Err(UserError::new(
+            "step-timeout",
+            format!("{} took longer than {} s.", archy_plan::describe(step), deadline.as_secs()),
+        )
+        .hint("Podman or systemd does not answer; `archy doctor` looks closer.")),
+    }
+}
+
+/// Does one step.
+///
+/// # Errors
+/// What the host said, in words for people.
+async fn execute<H: Host>(
+    cx: &Context<'_, H>,
+    step: &Step,
+    progress: ProgressSink,
+) -> Result<(), UserError> {
+    let id = &cx.app.manifest.id;
+    match step {
+        Step::RunHook { point } => hooks::run(cx, *point, &progress).await,
+        Step::StopUnits { units, deadline_secs } => {
+            all_well(cx.host.stop(units, secs(*deadline_secs)).await)
+        }
+        Step::RemoveContainer { name } => plain(cx.host.remove_container(name).await),
+        Step::RemoveUnitFile { file_name } => plain(cx.host.remove_unit_file(file_name).await),
+        Step::RemoveNetwork { name } => plain(cx.host.remove_network(name).await),
+        Step::PurgeVolume { name } => plain(cx.host.remove_volume(name).await),
+        Step::PurgeData => plain(cx.host.purge_data(id).await),
+        Step::RemovePodmanSecret { name } => plain(cx.host.remove_secret(name).await),
+        Step::PurgeSecret { name } => plain(cx.host.purge_secret(name).await),
+        Step::MakeDirectory { path, owner } => {
+            plain(cx.host.make_directory(id, path, *owner).await)
+        }
+        Step::GenerateSecret { name, kind } => plain(cx.host.generate_secret(name, *kind).await),
+        Step::SyncPodmanSecret { name } => plain(cx.host.sync_secret(name).await),
+        Step::MakeCert { index } => make_cert(cx, *index).await,
+        Step::WriteFile { path } => write_file(cx, path).await,
+        Step::PullImage { reference, .. } => {
+            plain(cx.host.pull(reference, progress, PULL_DEADLINE).await)
+        }
+        Step::WriteUnitFile { file_name, text, .. } => {
+            plain(cx.host.write_unit_file(file_name, text).await)
+        }
+        Step::Reload => plain(cx.host.reload().await),
+        Step::BuildImage { unit, deadline_secs, .. } => {
+            all_well(cx.host.start(std::slice::from_ref(unit), secs(*deadline_secs)).await)
+        }
+        Step::StartUnits { units, deadline_secs } => {
+            all_well(cx.host.start(units, secs(*deadline_secs)).await)
+        }
+        Step::AwaitReady { deadline_secs } => {
+            ready::await_all(cx, secs(*deadline_secs), &progress).await
+        }
+    }
+}
+
+fn secs(seconds: u32) -> Duration {
+    Duration::from_secs(u64::from(seconds))
+}
+
+fn plain(result: Result<(), HostError>) -> Result<(), UserError> {
+    result.map_err(|failure| failure.error)
+}
+
+/// The first unit that failed, with a count of the others.
+fn all_well(outcomes: Vec<UnitOutcome>) -> Result<(), UserError> {
+    let mut failures = outcomes.into_iter().filter_map(|outcome| outcome.failure);
+    let Some(mut first) = failures.next() else { return Ok(()) };
+    let others = failures.count();
+    if others > 0 {
+        first.message.push_str(&format!(" {others} more failed beside it."));
+    }
+    Err(first)
+}
+
+async fn make_cert<H: Host>(cx: &Context<'_, H>, index: usize) -> Result<(), UserError> {
+    let Some(cert) = cx.app.manifest.certs.get(index) else {
+        return Err(stale_plan("certificate"));
+    };
+    let fill = |template: &archy_manifest::template::Template| {
+        template.resolve(|placeholder| {
+            cx.observed.host.values.get(placeholder).cloned().ok_or_else(|| {
+                UserError::new(
+                    "placeholder-unknown",
+                    format!("The value of {{{{{placeholder}}}}} is not known on this node."),
+                )
+            })
+        })
+    };
+    let id = &cx.app.manifest.id;
+    let common_name = cert.common_name.as_ref().map_or_else(|| Ok(id.to_string()), &fill)?;
+    let sans = cert.sans.iter().map(fill).collect::<Result<Vec<_>, _>>()?;
+    plain(cx.host.make_cert(id, &cert.crt, &cert.key, &common_name, &sans).await)
+}
+
+async fn write_file<H: Host>(cx: &Context<'_, H>, path: &str) -> Result<(), UserError> {
+    let Some(file) = cx.app.manifest.files.iter().find(|file| file.path == path) else {
+        return Err(stale_plan("file"));
+    };
+    plain(cx.host.write_file(cx.app, path, &file.content, file.overwrite, file.mode).await)
+}
+
+fn stale_plan(what: &str) -> UserError {
+    UserError::new("plan-stale", format!("The plan names a {what} that the manifest lacks."))
+        .hint("Ask again: a new plan is made.")
+}

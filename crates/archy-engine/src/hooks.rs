@@ -1,0 +1,132 @@
+//! Runs the steps of a hook, in order, each within its own time.
+
+use std::time::Duration;
+
+use archy_manifest::model::{HookAction, HookPoint, HookStep};
+use archy_manifest::names;
+use archy_manifest::template::Template;
+use archy_types::UserError;
+use tokio::time::{Instant, timeout};
+
+use crate::execute::Context;
+use crate::ports::{HookRequest, Host, HostError, Progress, ProgressSink};
+use crate::ready;
+
+/// Runs a hook.
+///
+/// # Errors
+/// The step that failed, with the end of its output.
+pub(crate) async fn run<H: Host>(
+    cx: &Context<'_, H>,
+    point: HookPoint,
+    progress: &ProgressSink,
+) -> Result<(), UserError> {
+    let Some(steps) = cx.app.manifest.hooks.get(&point) else { return Ok(()) };
+    for (index, step) in steps.iter().enumerate() {
+        let text = format!("Hook {} of {}: {}", index + 1, steps.len(), words(&step.action));
+        progress(Progress { text, percent: None });
+        run_step(cx, step).await?;
+    }
+    Ok(())
+}
+
+async fn run_step<H: Host>(cx: &Context<'_, H>, step: &HookStep) -> Result<(), UserError> {
+    let limit = Duration::from_secs(u64::from(step.timeout_secs));
+    let manifest = &cx.app.manifest;
+    let work = async {
+        match &step.action {
+            HookAction::Exec { service, command, user } => {
+                let container = names::container(manifest, service);
+                let out = cx.host.exec(&container, command, user.as_deref(), limit).await;
+                exec_result(out.map_err(plain)?, command)
+            }
+            HookAction::CopyFromHost { service, src, dest } => {
+                let container = names::container(manifest, service);
+                cx.host.copy_in(&container, src, dest).await.map_err(plain)
+            }
+            HookAction::Http { .. } => http(cx, &step.action, limit).await,
+            HookAction::WaitFor { service, check } => {
+                ready::await_one(cx, service, check, Instant::now() + limit).await
+            }
+        }
+    };
+    match timeout(limit, work).await {
+        Ok(result) => result,
+        Err(_) => Err(UserError::new(
+            "hook-timeout",
+            format!("{} took longer than {} s.", words(&step.action), step.timeout_secs),
+        )
+        .hint("Raise the step's timeout in the manifest, or look at the app's log.")),
+    }
+}
+
+fn plain(failure: HostError) -> UserError {
+    failure.error
+}
+
+fn exec_result(out: crate::ports::ExecOutput, command: &[String]) -> Result<(), UserError> {
+    if out.exit_code == 0 {
+        return Ok(());
+    }
+    let program = command.first().map_or("the command", String::as_str);
+    Err(UserError::new(
+        "hook-failed",
+        format!("{program} ended with {}: {}", out.exit_code, last_line(&out.output)),
+    ))
+}
+
+async fn http<H: Host>(
+    cx: &Context<'_, H>,
+    action: &HookAction,
+    limit: Duration,
+) -> Result<(), UserError> {
+    let HookAction::Http { service, method, port, path, body, expect } = action else {
+        return Ok(());
+    };
+    let Some(host_port) = cx.app.published_port(service, *port) else {
+        return Err(UserError::new(
+            "hook-port-unpublished",
+            format!("The hook asks port {port} of {service}, which is not published."),
+        ));
+    };
+    let request = HookRequest {
+        method: method.clone(),
+        port: host_port,
+        path: path.clone(),
+        body: body.as_ref().map(|body| fill(cx, body)).transpose()?,
+    };
+    let (status, answer) = cx.host.http(&request, limit).await.map_err(plain)?;
+    if expect.map_or((200..300).contains(&status), |wanted| wanted == status) {
+        return Ok(());
+    }
+    Err(UserError::new(
+        "hook-failed",
+        format!("{method} {path} answered {status}: {}", last_line(&answer)),
+    ))
+}
+
+fn fill<H: Host>(cx: &Context<'_, H>, body: &Template) -> Result<String, UserError> {
+    body.resolve(|placeholder| {
+        cx.observed.host.values.get(placeholder).cloned().ok_or_else(|| {
+            UserError::new(
+                "placeholder-unknown",
+                format!("The value of {{{{{placeholder}}}}} is not known on this node."),
+            )
+        })
+    })
+}
+
+fn words(action: &HookAction) -> String {
+    match action {
+        HookAction::Exec { service, command, .. } => {
+            format!("{} in {service}", command.first().map_or("a command", String::as_str))
+        }
+        HookAction::CopyFromHost { service, src, .. } => format!("copy {src} into {service}"),
+        HookAction::Http { service, method, path, .. } => format!("{method} {path} of {service}"),
+        HookAction::WaitFor { service, .. } => format!("wait for {service}"),
+    }
+}
+
+fn last_line(text: &str) -> &str {
+    text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no output")
+}

@@ -1,0 +1,26 @@
+//! The reconciling engine: observe, plan, execute, publish.
+//!
+//! Ring 2: sees the host only through the traits of [`ports`], which the daemon implements with
+//! the adapters and tests with a fake host. One task owns all state ([`task`]); what can wake it
+//! is one closed enum ([`event`]).
+
+mod accept;
+mod event;
+mod execute;
+pub mod handle;
+mod hooks;
+pub mod operation;
+mod pass;
+pub mod ports;
+mod publish;
+mod ready;
+mod render;
+mod request;
+pub mod status;
+mod task;
+mod worker;
+
+pub use handle::{Accepted, Handle, Request, RequestKind};
+pub use operation::OperationKind;
+pub use status::{AppView, OperationView, ServiceView, Snapshot};
+pub use task::{Engine, Tuning, start};

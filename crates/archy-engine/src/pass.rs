@@ -1,0 +1,93 @@
+//! The level pass: from a look at the host to states, and to repairs of drift.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use archy_plan::{Intent, Observed, Plan};
+use archy_types::{Actor, AppId, Cause};
+use tokio::time::Instant;
+
+use crate::operation::{Job, OperationKind};
+use crate::ports::{Clock, Host, Ledger};
+use crate::render::{Fingerprint, Rendered};
+use crate::task::Engine;
+
+impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
+    /// Takes a look at the host into account.
+    pub(crate) async fn pass(&mut self, observed: Box<Observed>) {
+        let again = self.looked();
+        let observed: Arc<Observed> = Arc::from(observed);
+        self.observed = Some(observed.clone());
+        self.render_all(&observed);
+        let ids: Vec<AppId> = self.apps.keys().cloned().collect();
+        for id in &ids {
+            self.heal(id, &observed).await;
+            if let Some(cause) = self.refresh(id) {
+                self.note(id, &cause).await;
+            }
+        }
+        self.last_pass.store(self.world.clock.now().0, Ordering::Relaxed);
+        self.publish();
+        if again {
+            self.look();
+        }
+    }
+
+    /// Renders the apps whose units may have changed since the last pass.
+    fn render_all(&mut self, observed: &Observed) {
+        let shared = Fingerprint::shared(observed, &self.all);
+        for entry in self.apps.values_mut() {
+            let print = Fingerprint::of(&shared, &entry.desired, observed);
+            if entry.rendered.as_ref().is_none_or(|rendered| rendered.print != print) {
+                let deployment = archy_plan::render_app(&entry.desired, observed, &self.all);
+                entry.rendered = Some(Rendered { print, deployment });
+            }
+        }
+    }
+
+    /// Plans for an app that nothing is at work on, and starts a repair if it drifted.
+    async fn heal(&mut self, id: &AppId, observed: &Observed) {
+        let Some(entry) = self.apps.get_mut(id) else { return };
+        let Some(Rendered { deployment: Ok(deployment), .. }) = &entry.rendered else { return };
+        if entry.busy() || entry.repair_not_before.is_some_and(|at| at > Instant::now()) {
+            return;
+        }
+        let plan: Plan = archy_plan::plan_with(
+            &entry.desired,
+            deployment,
+            observed,
+            &self.all,
+            Intent::Converge,
+        );
+        entry.notes.clone_from(&plan.checks);
+        if plan.is_empty() || plan.refusal().is_some() {
+            return;
+        }
+        let now = self.world.clock.now();
+        let kind = OperationKind::Recover;
+        match self.world.ledger.open(id, kind.as_str(), &Actor::System, now).await {
+            Ok(operation) => {
+                let app = entry.desired.clone();
+                let actor = Actor::System;
+                entry.queue.push_back(Job {
+                    app,
+                    operation,
+                    kind,
+                    actor,
+                    started: now,
+                    fresh: false,
+                });
+                self.start_next(id);
+            }
+            Err(error) => tracing::error!(app = %id, %error, "a repair could not be journaled"),
+        }
+    }
+
+    /// Notes in the history that an app's state changed.
+    async fn note(&self, id: &AppId, cause: &Cause) {
+        let now = self.world.clock.now();
+        if let Err(error) = self.world.ledger.event(id, cause, &Actor::System, now).await {
+            tracing::error!(app = %id, %error, "an event could not be noted");
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! The engine's only owner of state: a loop over one closed list of events.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
+
+use archy_plan::{DesiredApp, Observed};
+use archy_types::{AppId, OperationId, StatusReport, UserError};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{Id, JoinSet};
+use tokio::time::{Instant, sleep_until};
+
+use crate::event::Event;
+use crate::handle::{Command, Handle};
+use crate::operation::{Job, OperationKind};
+use crate::ports::{Clock, Ending, Host, Ledger};
+use crate::render::Rendered;
+use crate::status::{AppView, OperationView, Snapshot};
+use crate::worker::{Worker, World};
+
+/// Times of the loop.
+#[derive(Debug, Clone, Copy)]
+pub struct Tuning {
+    /// Between two level passes.
+    pub pass_interval: Duration,
+    /// From a hint of the host to the look at it; hints in between are merged.
+    pub hint_delay: Duration,
+    /// Pause after a first failed repair; doubled for each further one.
+    pub backoff: Duration,
+    /// Longest pause between repairs.
+    pub backoff_max: Duration,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            pass_interval: Duration::from_secs(30),
+            hint_delay: Duration::from_millis(100),
+            backoff: Duration::from_secs(5),
+            backoff_max: Duration::from_secs(600),
+        }
+    }
+}
+
+/// What is kept of one app.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) desired: DesiredApp,
+    pub(crate) rendered: Option<Rendered>,
+    pub(crate) work: Option<Work>,
+    pub(crate) queue: VecDeque<Job>,
+    /// The last operation, if it failed.
+    pub(crate) failed: Option<OperationView>,
+    pub(crate) report: Option<StatusReport>,
+    pub(crate) view: Option<Arc<AppView>>,
+    /// Findings of the last plan.
+    pub(crate) notes: Vec<archy_plan::Check>,
+    pub(crate) repairs_failed: u32,
+    pub(crate) repair_not_before: Option<Instant>,
+}
+
+/// A worker at work.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) job: Job,
+    pub(crate) view: OperationView,
+    pub(crate) superseded: watch::Sender<bool>,
+}
+
+impl Entry {
+    pub(crate) fn new(desired: DesiredApp) -> Self {
+        Self {
+            desired,
+            rendered: None,
+            work: None,
+            queue: VecDeque::new(),
+            failed: None,
+            report: None,
+            view: None,
+            notes: Vec::new(),
+            repairs_failed: 0,
+            repair_not_before: None,
+        }
+    }
+
+    pub(crate) fn busy(&self) -> bool {
+        self.work.is_some() || !self.queue.is_empty()
+    }
+}
+
+/// The engine's task.
+#[derive(Debug)]
+pub struct Engine<H, L, C> {
+    pub(crate) world: World<H, L, C>,
+    pub(crate) tuning: Tuning,
+    pub(crate) apps: BTreeMap<AppId, Entry>,
+    pub(crate) all: Arc<Vec<DesiredApp>>,
+    pub(crate) observed: Option<Arc<Observed>>,
+    pub(crate) snapshot: watch::Sender<Arc<Snapshot>>,
+    pub(crate) events: mpsc::Sender<Event>,
+    pub(crate) last_pass: Arc<AtomicI64>,
+    inbox: mpsc::Receiver<Event>,
+    commands: mpsc::Receiver<Command>,
+    hints: mpsc::Receiver<()>,
+    workers: JoinSet<(AppId, OperationId, Ending)>,
+    worker_apps: HashMap<Id, (AppId, OperationId)>,
+    observing: bool,
+    look_again: bool,
+    next_pass: Instant,
+}
+
+/// Makes the engine from what the ledger holds; operations that did not end are taken up again.
+///
+/// # Errors
+/// The ledger cannot be read.
+pub async fn start<H: Host, L: Ledger, C: Clock>(
+    host: Arc<H>,
+    ledger: Arc<L>,
+    clock: Arc<C>,
+    hints: mpsc::Receiver<()>,
+    tuning: Tuning,
+) -> Result<(Handle, Engine<H, L, C>), UserError> {
+    let (command_sender, commands) = mpsc::channel(64);
+    let (events, inbox) = mpsc::channel(1024);
+    let (snapshot, snapshots) = watch::channel(Arc::new(Snapshot::default()));
+    let mut engine = Engine {
+        world: World { host, ledger, clock },
+        tuning,
+        apps: BTreeMap::new(),
+        all: Arc::default(),
+        observed: None,
+        snapshot,
+        events,
+        last_pass: Arc::default(),
+        inbox,
+        commands,
+        hints,
+        workers: JoinSet::new(),
+        worker_apps: HashMap::new(),
+        observing: false,
+        look_again: false,
+        next_pass: Instant::now(),
+    };
+    engine.load().await?;
+    Ok((Handle { commands: command_sender, snapshot: snapshots }, engine))
+}
+
+impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
+    async fn load(&mut self) -> Result<(), UserError> {
+        for app in self.world.ledger.load().await? {
+            self.apps.insert(app.manifest.id.clone(), Entry::new(app));
+        }
+        self.apps_changed();
+        let mut open = self.world.ledger.open_operations().await?;
+        while let Some(operation) = open.pop() {
+            let newest = self.apps.get_mut(&operation.app).filter(|entry| entry.queue.is_empty());
+            let Some(entry) = newest else {
+                let now = self.world.clock.now();
+                self.world.ledger.finish(operation.id, &Ending::Superseded, now).await?;
+                continue;
+            };
+            let kind = OperationKind::parse(&operation.kind);
+            entry.queue.push_back(Job {
+                app: entry.desired.clone(),
+                operation: operation.id,
+                kind,
+                actor: operation.actor,
+                started: operation.started,
+                fresh: kind == OperationKind::Install && entry.desired.generation.0 == 1,
+            });
+        }
+        let waiting: Vec<AppId> = self.apps.keys().cloned().collect();
+        for app in waiting {
+            self.start_next(&app);
+        }
+        Ok(())
+    }
+
+    /// When the loop last ended a pass, in milliseconds since 1970; nought before the first.
+    #[must_use]
+    pub fn last_pass(&self) -> Arc<AtomicI64> {
+        self.last_pass.clone()
+    }
+
+    /// Runs until the handle asks for the end or every handle is gone.
+    pub async fn run(mut self) {
+        self.publish();
+        while let Some(event) = self.next_event().await {
+            match event {
+                Event::Command(Command::Shutdown(done)) => {
+                    self.workers.abort_all();
+                    // nobody waits any more: nothing to tell
+                    _ = done.send(());
+                    return;
+                }
+                other => self.handle(other).await,
+            }
+        }
+    }
+
+    async fn next_event(&mut self) -> Option<Event> {
+        tokio::select! {
+            command = self.commands.recv() => command.map(Event::Command),
+            Some(event) = self.inbox.recv() => Some(event),
+            Some(()) = self.hints.recv() => Some(Event::Hint),
+            Some(ended) = self.workers.join_next_with_id() => Some(self.ended(ended)),
+            () = sleep_until(self.next_pass) => Some(Event::PassDue),
+        }
+    }
+
+    fn ended(
+        &mut self,
+        ended: Result<(Id, (AppId, OperationId, Ending)), tokio::task::JoinError>,
+    ) -> Event {
+        match ended {
+            Ok((id, (app, operation, ending))) => {
+                self.worker_apps.remove(&id);
+                Event::Ended(app, operation, ending)
+            }
+            Err(error) => {
+                tracing::error!(%error, "a worker broke down");
+                let failure = UserError::new("internal", "The operation broke down.")
+                    .hint("Try again; the log of the daemon says more.");
+                match self.worker_apps.remove(&error.id()) {
+                    Some((app, operation)) => Event::Ended(app, operation, Ending::Failed(failure)),
+                    None => Event::Hint,
+                }
+            }
+        }
+    }
+
+    async fn handle(&mut self, event: Event) {
+        match event {
+            Event::Command(Command::Submit(request, reply)) => self.submit(request, reply).await,
+            Event::Command(Command::Plan(request, reply)) => self.answer_plan(request, reply),
+            Event::Command(Command::Shutdown(_)) => {}
+            Event::Command(Command::Poke) | Event::PassDue => self.look(),
+            Event::Hint => {
+                self.next_pass = self.next_pass.min(Instant::now() + self.tuning.hint_delay);
+            }
+            Event::Observed(observed) => self.pass(observed).await,
+            Event::Checked(checked) => self.accept_checked(*checked).await,
+            Event::Progress(app, view) => self.progress(&app, view),
+            Event::Ended(app, operation, ending) => self.finished(&app, operation, ending).await,
+        }
+    }
+
+    /// Starts a look at the host unless one is under way; then another follows it.
+    pub(crate) fn look(&mut self) {
+        self.next_pass = Instant::now() + self.tuning.pass_interval;
+        if self.observing {
+            self.look_again = true;
+            return;
+        }
+        self.observing = true;
+        let (host, events) = (self.world.host.clone(), self.events.clone());
+        let interest = crate::ports::Interest::of(self.all.iter(), &[]);
+        tokio::spawn(async move {
+            let observed = host.observe(&interest).await;
+            // the engine is gone: nobody is left to tell
+            drop(events.send(Event::Observed(Box::new(observed))).await);
+        });
+    }
+
+    /// A look is done; true when another was asked for meanwhile.
+    pub(crate) fn looked(&mut self) -> bool {
+        self.observing = false;
+        std::mem::take(&mut self.look_again)
+    }
+
+    /// Starts the next waiting operation of an app, if none is at work.
+    pub(crate) fn start_next(&mut self, app: &AppId) {
+        let all = self.all.clone();
+        let Some(entry) = self.apps.get_mut(app).filter(|entry| entry.work.is_none()) else {
+            return;
+        };
+        let Some(job) = entry.queue.pop_front() else { return };
+        let (superseded, watching) = watch::channel(false);
+        let view = first_view(&job);
+        let (id, operation) = (app.clone(), job.operation);
+        tracing::info!(app = %id, operation = %operation, kind = job.kind.as_str(), "operation begins");
+        let worker = Worker {
+            world: self.world.clone(),
+            job: job.clone(),
+            all,
+            superseded: watching,
+            events: self.events.clone(),
+        };
+        entry.failed = None;
+        entry.work = Some(Work { job, view, superseded });
+        let key = (id.clone(), operation);
+        let handle = self.workers.spawn(async move { (id, operation, worker.run().await) });
+        self.worker_apps.insert(handle.id(), key);
+    }
+
+    async fn finished(&mut self, app: &AppId, operation: OperationId, ending: Ending) {
+        log_ending(app, operation, &ending);
+        let Some(entry) = self.apps.get_mut(app) else { return };
+        let Some(work) = entry.work.take() else { return };
+        let gone = match &ending {
+            Ending::Done => work.job.removes(),
+            Ending::RolledBack(_) => work.job.fresh,
+            Ending::Failed(_) | Ending::Superseded => false,
+        };
+        note_outcome(entry, &work, &ending, &self.tuning);
+        if gone && entry.desired.generation == work.job.app.generation {
+            if let Err(error) = self.world.ledger.forget(app).await {
+                tracing::error!(%app, %error, "a removed app could not be forgotten");
+            } else {
+                self.apps.remove(app);
+            }
+            self.apps_changed();
+        }
+        self.start_next(app);
+        self.refresh(app);
+        self.publish();
+        self.look();
+    }
+
+    fn progress(&mut self, app: &AppId, view: OperationView) {
+        let Some(entry) = self.apps.get_mut(app) else { return };
+        if let Some(work) = entry.work.as_mut().filter(|work| work.view.id == view.id) {
+            work.view = view;
+            self.refresh(app);
+            self.publish();
+        }
+    }
+
+    /// Call after every change of the set of apps or of a desired state.
+    pub(crate) fn apps_changed(&mut self) {
+        self.all = Arc::new(self.apps.values().map(|entry| entry.desired.clone()).collect());
+    }
+}
+
+fn first_view(job: &Job) -> OperationView {
+    OperationView {
+        id: job.operation,
+        kind: job.kind.as_str().to_owned(),
+        actor: job.actor.clone(),
+        started: job.started,
+        step: (0, 0),
+        text: "Looking at the host".to_owned(),
+        percent: None,
+        deadline: job.started.plus_millis(120_000),
+        error: None,
+    }
+}
+
+fn log_ending(app: &AppId, operation: OperationId, ending: &Ending) {
+    match ending {
+        Ending::Done => tracing::info!(%app, %operation, "operation done"),
+        Ending::Superseded => tracing::info!(%app, %operation, "operation superseded"),
+        Ending::Failed(error) => {
+            tracing::warn!(%app, %operation, code = %error.code, %error, "operation failed")
+        }
+        Ending::RolledBack(error) => {
+            tracing::warn!(%app, %operation, code = %error.code, %error, "operation rolled back")
+        }
+    }
+}
+
+fn note_outcome(entry: &mut Entry, work: &Work, ending: &Ending, tuning: &Tuning) {
+    match ending {
+        Ending::Done | Ending::Superseded => {
+            entry.failed = None;
+            entry.repairs_failed = 0;
+            entry.repair_not_before = None;
+        }
+        Ending::Failed(error) | Ending::RolledBack(error) => {
+            let pause = tuning.backoff * 2_u32.saturating_pow(entry.repairs_failed.min(16));
+            entry.repairs_failed += 1;
+            entry.repair_not_before = Some(Instant::now() + pause.min(tuning.backoff_max));
+            entry.failed = Some(OperationView { error: Some(error.clone()), ..work.view.clone() });
+        }
+    }
+}
+
+/// Keeps the type of a reply in one place.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, UserError>>;

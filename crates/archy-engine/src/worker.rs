@@ -1,0 +1,232 @@
+//! Runs one operation of one app: look, plan, note, do, until there is nothing left to do.
+//!
+//! Safe to kill at any line: the next run starts from a look at the host.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use archy_plan::{DesiredApp, DesiredState, Intent, Observed, Plan, Step};
+use archy_types::{Timestamp, UserError};
+use tokio::sync::{mpsc, watch};
+
+use crate::event::Event;
+use crate::execute::{Context, bounded, step_deadline};
+use crate::operation::Job;
+use crate::ports::{Clock, Ending, Host, Interest, Ledger, Progress, ProgressSink};
+use crate::status::OperationView;
+
+/// Rounds of look, plan, do before an operation counts as not converging.
+const ROUNDS: u32 = 5;
+
+/// The outside world, shared by the engine's task and its workers.
+#[derive(Debug)]
+pub(crate) struct World<H, L, C> {
+    pub(crate) host: Arc<H>,
+    pub(crate) ledger: Arc<L>,
+    pub(crate) clock: Arc<C>,
+}
+
+impl<H, L, C> Clone for World<H, L, C> {
+    fn clone(&self) -> Self {
+        Self { host: self.host.clone(), ledger: self.ledger.clone(), clock: self.clock.clone() }
+    }
+}
+
+/// One run of a worker.
+#[derive(Debug)]
+pub(crate) struct Worker<H, L, C> {
+    pub(crate) world: World<H, L, C>,
+    pub(crate) job: Job,
+    /// All apps, for names, ports and dependencies.
+    pub(crate) all: Arc<Vec<DesiredApp>>,
+    /// Turns true when a newer wish takes this operation's place.
+    pub(crate) superseded: watch::Receiver<bool>,
+    pub(crate) events: mpsc::Sender<Event>,
+}
+
+/// Why a round ended early.
+enum Stop {
+    Failed(UserError),
+    Superseded,
+}
+
+impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
+    /// Runs the operation to its end and notes how it ended.
+    pub(crate) async fn run(mut self) -> Ending {
+        let started_anything = AtomicU32::new(0);
+        let mut ending = match self.converge(&self.job.app.clone(), &started_anything).await {
+            Ok(()) => Ending::Done,
+            Err(Stop::Superseded) => Ending::Superseded,
+            Err(Stop::Failed(error)) => Ending::Failed(error),
+        };
+        let untouched = started_anything.load(Ordering::Relaxed) == 0;
+        if let (true, true, Ending::Failed(error)) = (self.job.fresh, untouched, &ending) {
+            ending = self.back_out(error.clone()).await;
+        }
+        let now = self.world.clock.now();
+        if let Err(error) = self.world.ledger.finish(self.job.operation, &ending, now).await {
+            tracing::error!(app = %self.job.app.manifest.id, operation = %self.job.operation,
+                %error, "the end of an operation could not be noted");
+        }
+        ending
+    }
+
+    /// Takes back an install that failed before anything ran: nothing is left behind.
+    async fn back_out(&mut self, error: UserError) -> Ending {
+        let app = DesiredApp { state: DesiredState::Removed, ..self.job.app.clone() };
+        match self.converge(&app, &AtomicU32::new(0)).await {
+            Ok(()) => Ending::RolledBack(error),
+            Err(_) => Ending::Failed(error),
+        }
+    }
+
+    async fn converge(&mut self, app: &DesiredApp, started: &AtomicU32) -> Result<(), Stop> {
+        let intent = self.job.kind.intent();
+        let mut seq = 0;
+        for _ in 0..ROUNDS {
+            let (plan, observed) = self.look(app, intent).await;
+            if let Some(check) = plan.refusal() {
+                let mut error = UserError::new("plan-refused", check.message.clone());
+                error.code = check.code.clone();
+                error.hint.clone_from(&check.mend);
+                return Err(Stop::Failed(error));
+            }
+            if plan.is_empty() {
+                return Ok(());
+            }
+            let again = self.carry_out(app, &plan, &observed, &mut seq, started).await?;
+            // a removal is over when nothing is left; whatever drifts later is healed by passes
+            if !again && !app.is_leaving() {
+                return Ok(());
+            }
+        }
+        Err(Stop::Failed(
+            UserError::new("not-converging", "The host keeps changing back what was done.")
+                .hint("`archy plan` shows what differs."),
+        ))
+    }
+
+    async fn look(&self, app: &DesiredApp, intent: Intent) -> (Plan, Observed) {
+        let interest = Interest::of([app], &self.all);
+        let observed = self.world.host.observe(&interest).await;
+        (archy_plan::plan(app, &observed, &self.all, intent), observed)
+    }
+
+    /// Does the steps in order. True when the host must be looked at again, since later steps
+    /// depend on secrets that were just made.
+    async fn carry_out(
+        &mut self,
+        app: &DesiredApp,
+        plan: &Plan,
+        observed: &Observed,
+        seq: &mut u32,
+        started: &AtomicU32,
+    ) -> Result<bool, Stop> {
+        let World { host, ledger, clock } = self.world.clone();
+        let operation = self.job.operation;
+        ledger.planned(operation, plan, clock.now()).await.map_err(Stop::Failed)?;
+        self.check_units(plan).await?;
+        let cx = Context { host: &*host, app, observed };
+        let total = u32::try_from(plan.steps.len()).unwrap_or(u32::MAX);
+        let deadline = plan.steps.iter().map(|planned| step_deadline(&planned.step)).sum();
+        let deadline = after(clock.now(), deadline);
+        let mut made_secret = false;
+        for (index, planned) in plan.steps.iter().enumerate() {
+            let makes_secret = matches!(planned.step, Step::GenerateSecret { .. });
+            if made_secret && !makes_secret {
+                return Ok(true);
+            }
+            made_secret |= makes_secret;
+            let text = archy_plan::describe(&planned.step);
+            *seq += 1;
+            ledger.step(operation, *seq, &text, clock.now()).await.map_err(Stop::Failed)?;
+            let at = (u32::try_from(index + 1).unwrap_or(total), total);
+            let progress = self.progress(at, &text, deadline);
+            progress(Progress { text, percent: None });
+            if matches!(planned.step, Step::StartUnits { .. }) {
+                started.fetch_add(1, Ordering::Relaxed);
+            }
+            self.or_superseded(&planned.step, bounded(&cx, &planned.step, progress)).await?;
+        }
+        Ok(false)
+    }
+
+    /// Runs Podman's own generator over the files before the first is written: it drops a bad file
+    /// silently when it counts.
+    async fn check_units(&self, plan: &Plan) -> Result<(), Stop> {
+        let files: Vec<(String, String)> = plan
+            .steps
+            .iter()
+            .filter_map(|planned| match &planned.step {
+                Step::WriteUnitFile { file_name, text, .. } => {
+                    Some((file_name.clone(), text.clone()))
+                }
+                _ => None,
+            })
+            .collect();
+        if files.is_empty() {
+            return Ok(());
+        }
+        let checked = self.world.host.check_unit_files(&files).await;
+        checked.map_err(|failure| Stop::Failed(failure.error))
+    }
+
+    /// Waits for a step, but lets go of one that only waits when a newer wish has come.
+    async fn or_superseded(
+        &mut self,
+        step: &Step,
+        work: impl Future<Output = Result<(), UserError>>,
+    ) -> Result<(), Stop> {
+        if *self.superseded.borrow() {
+            return Err(Stop::Superseded);
+        }
+        if !may_be_left(step) {
+            return work.await.map_err(Stop::Failed);
+        }
+        tokio::select! {
+            done = work => done.map_err(Stop::Failed),
+            Ok(_) = self.superseded.wait_for(|superseded| *superseded) => Err(Stop::Superseded),
+        }
+    }
+
+    fn progress(&self, step: (u32, u32), text: &str, deadline: Timestamp) -> ProgressSink {
+        let (events, job) = (self.events.clone(), self.job.clone());
+        let step_text = text.to_owned();
+        Arc::new(move |progress: Progress| {
+            let text = if progress.text == step_text {
+                step_text.clone()
+            } else {
+                format!("{step_text}: {}", progress.text)
+            };
+            let view = OperationView {
+                id: job.operation,
+                kind: job.kind.as_str().to_owned(),
+                actor: job.actor.clone(),
+                started: job.started,
+                step,
+                text,
+                percent: progress.percent,
+                deadline,
+                error: None,
+            };
+            // a full queue loses a report of progress, never its end
+            drop(events.try_send(Event::Progress(job.app.manifest.id.clone(), view)));
+        })
+    }
+}
+
+/// Steps that only wait for somebody else, and that a resumed operation can take up again.
+const fn may_be_left(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::PullImage { .. }
+            | Step::BuildImage { .. }
+            | Step::StartUnits { .. }
+            | Step::AwaitReady { .. }
+            | Step::RunHook { .. }
+    )
+}
+
+fn after(now: Timestamp, wait: std::time::Duration) -> Timestamp {
+    now.plus_millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,331 @@
+//! An app's life on a fake host, with paused time: each test is one conversation.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use archy_engine::ports::Ending;
+use archy_engine::{Accepted, Handle, Request, RequestKind, Snapshot, Tuning};
+use archy_manifest::Manifest;
+use archy_plan::DesiredState;
+use archy_plan::observed::ActiveState;
+use archy_testkit::{FakeHost, Fault, MemoryLedger, TestClock};
+use archy_types::{Actor, AppId, AppState, Digest, UserError};
+
+const IMAGE: &str = "registry.example/web:1";
+
+/// A node: fake host, ledger in memory, an engine that can be killed and started again.
+struct Node {
+    host: FakeHost,
+    ledger: MemoryLedger,
+    clock: TestClock,
+    handle: Handle,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Node {
+    async fn start() -> Self {
+        let clock = TestClock::default();
+        let (host, hints) = FakeHost::new(clock);
+        host.model().registry.insert(IMAGE.to_owned());
+        let ledger = MemoryLedger::default();
+        let (handle, task) = engine(&host, &ledger, clock, hints).await;
+        Self { host, ledger, clock, handle, task }
+    }
+
+    /// As `kill -9` and a start of the daemon.
+    async fn crash_and_restart(&mut self) {
+        self.task.abort();
+        let (_, hints) = tokio::sync::mpsc::channel(1);
+        let (handle, task) = engine(&self.host, &self.ledger, self.clock, hints).await;
+        self.handle = handle;
+        self.task = task;
+    }
+
+    async fn ask(&self, kind: RequestKind) -> Result<Accepted, UserError> {
+        self.handle.submit(Request { actor: Actor::User("test".to_owned()), kind }).await
+    }
+
+    async fn install(&self, text: &str) -> Result<Accepted, UserError> {
+        let manifest = Arc::new(Manifest::parse(text.as_bytes()).unwrap());
+        self.ask(RequestKind::Install {
+            manifest,
+            text: text.as_bytes().into(),
+            digest: Digest::of(text.as_bytes()),
+            package_dir: None,
+            settings: BTreeMap::new(),
+            port_overrides: BTreeMap::new(),
+        })
+        .await
+    }
+
+    /// Waits for a snapshot; a minute of paused time is the deadline.
+    async fn until(&self, what: &str, holds: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
+        let mut snapshots = self.handle.subscribe();
+        let wait = snapshots.wait_for(|snapshot| holds(snapshot));
+        match tokio::time::timeout(Duration::from_secs(600), wait).await {
+            Ok(Ok(snapshot)) => snapshot.clone(),
+            _ => panic!("never: {what}; last: {:#?}", self.handle.snapshot().apps),
+        }
+    }
+
+    async fn until_state(&self, app: &str, state: AppState) -> Arc<Snapshot> {
+        let id = id(app);
+        self.until(&format!("{app} is {state:?}"), |snapshot| {
+            snapshot.apps.get(&id).is_some_and(|view| {
+                view.report.state == state
+                    && view.operation.as_ref().is_none_or(|op| op.error.is_some())
+            })
+        })
+        .await
+    }
+
+    fn calls(&self, start: &str) -> Vec<String> {
+        let model = self.host.model();
+        model.calls.iter().filter(|call| call.starts_with(start)).cloned().collect()
+    }
+}
+
+async fn engine(
+    host: &FakeHost,
+    ledger: &MemoryLedger,
+    clock: TestClock,
+    hints: tokio::sync::mpsc::Receiver<()>,
+) -> (Handle, tokio::task::JoinHandle<()>) {
+    let tuning = Tuning::default();
+    let (handle, engine) = archy_engine::start(
+        Arc::new(host.clone()),
+        Arc::new(ledger.clone()),
+        Arc::new(clock),
+        hints,
+        tuning,
+    )
+    .await
+    .unwrap();
+    (handle, tokio::spawn(engine.run()))
+}
+
+fn id(app: &str) -> AppId {
+    AppId::new(app).unwrap()
+}
+
+fn web(version: &str, extra: &str) -> String {
+    format!(
+        "app:\n  id: web\n  name: Web\n  version: {version}\n  services:\n    main:\n      image: {IMAGE}\n{extra}"
+    )
+}
+
+const SECRET: &str = "      secret_env: { TOKEN: web-token }\n  secrets: { web-token: hex32 }\n";
+
+#[tokio::test(start_paused = true)]
+async fn an_app_is_installed_stopped_started_and_uninstalled() {
+    let node = Node::start().await;
+    let accepted = node.install(&web("1.0.0", SECRET)).await.unwrap();
+    assert!(matches!(accepted, Accepted::Operation(_)));
+    node.until_state("web", AppState::Running).await;
+    assert_eq!(node.calls("pull"), [format!("pull {IMAGE}")]);
+    assert_eq!(node.calls("generate"), ["generate secret web-token"]);
+    assert!(node.host.model().podman_secrets.contains_key("web-token"));
+
+    node.ask(RequestKind::Stop(id("web"))).await.unwrap();
+    let stopped = node.until_state("web", AppState::Stopped).await;
+    assert_eq!(stopped.apps[&id("web")].desired, DesiredState::Stopped);
+    let text = node.host.model().unit_files["web.container"].clone();
+    assert!(!text.contains("[Install]"), "a stopped app does not start at boot:\n{text}");
+
+    node.ask(RequestKind::Start(id("web"))).await.unwrap();
+    node.until_state("web", AppState::Running).await;
+    assert_eq!(node.ask(RequestKind::Start(id("web"))).await, Ok(Accepted::AlreadySo));
+
+    node.ask(RequestKind::Uninstall { app: id("web"), purge: false }).await.unwrap();
+    node.until("web is gone", |snapshot| snapshot.apps.is_empty()).await;
+    let model = node.host.model();
+    assert!(model.unit_files.is_empty(), "{:?}", model.unit_files.keys());
+    assert!(model.containers.is_empty());
+    assert!(model.secret_files.contains_key("web-token"), "secrets stay");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_pull_leaves_nothing_behind() {
+    let node = Node::start().await;
+    node.host.model().faults.insert(Fault::PullFails);
+    node.install(&web("1.0.0", "")).await.unwrap();
+    node.until("the install was taken back", |snapshot| {
+        snapshot.seq > 1 && snapshot.apps.is_empty()
+    })
+    .await;
+    assert!(node.host.model().unit_files.is_empty());
+    let books = node.ledger.books();
+    assert!(matches!(&books.operations[0].ending, Some(Ending::RolledBack(e)) if e.code.as_str() == "pull-failed"));
+    assert!(books.apps.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crashing_app_is_failed_with_a_cause_and_a_repair() {
+    let node = Node::start().await;
+    node.host.model().faults.insert(Fault::Crashes("web.service".to_owned()));
+    node.install(&web("1.0.0", "")).await.unwrap();
+    let snapshot = node.until_state("web", AppState::Failed).await;
+    let report = &snapshot.apps[&id("web")].report;
+    assert!(report.repair.is_some(), "{report:?}");
+    assert!(!report.cause.text.is_empty());
+    // the fault is mended: one action of the owner repairs it
+    node.host.model().faults.clear();
+    node.ask(RequestKind::Restart(id("web"))).await.unwrap();
+    node.until_state("web", AppState::Running).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn drift_is_healed_within_one_pass() {
+    let node = Node::start().await;
+    node.install(&web("1.0.0", "")).await.unwrap();
+    node.until_state("web", AppState::Running).await;
+    let good = node.host.model().unit_files["web.container"].clone();
+    for harm in ["edited", "deleted"] {
+        {
+            let mut model = node.host.model();
+            match harm {
+                "edited" => drop(model.unit_files.insert("web.container".into(), format!("{good}\n# hand"))),
+                _ => drop(model.unit_files.remove("web.container")),
+            }
+        }
+        node.host.hint();
+        let host = node.host.clone();
+        let text = good.clone();
+        node.until(harm, move |_| host.model().unit_files.get("web.container") == Some(&text)).await;
+        node.until_state("web", AppState::Running).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_recreated_on_missing_knowledge() {
+    let node = Node::start().await;
+    node.install(&web("1.0.0", "")).await.unwrap();
+    let before = node.until_state("web", AppState::Running).await;
+    {
+        let mut model = node.host.model();
+        model.faults.insert(Fault::PodmanAway);
+        model.faults.insert(Fault::SystemdAway);
+        model.calls.clear();
+    }
+    node.host.hint();
+    let stale = node.until("it says so", |snapshot| snapshot.stale_because.is_some()).await;
+    assert_eq!(stale.apps[&id("web")].report, before.apps[&id("web")].report, "last-known state stays");
+    tokio::time::advance(Duration::from_secs(300)).await;
+    node.handle.poke();
+    tokio::task::yield_now().await;
+    assert!(node.host.model().calls.is_empty(), "{:?}", node.host.model().calls);
+}
+
+#[tokio::test(start_paused = true)]
+async fn user_stopped_stands_against_everything() {
+    let mut node = Node::start().await;
+    node.install(&web("1.0.0", "")).await.unwrap();
+    node.until_state("web", AppState::Running).await;
+    node.ask(RequestKind::Stop(id("web"))).await.unwrap();
+    node.until_state("web", AppState::Stopped).await;
+    node.host.model().calls.clear();
+    node.crash_and_restart().await;
+    node.until_state("web", AppState::Stopped).await;
+    tokio::time::advance(Duration::from_secs(300)).await;
+    node.until_state("web", AppState::Stopped).await;
+    assert!(node.calls("start").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopped_from_outside_is_shown_and_left_alone() {
+    let node = Node::start().await;
+    node.install(&web("1.0.0", "")).await.unwrap();
+    node.until_state("web", AppState::Running).await;
+    {
+        let mut model = node.host.model();
+        model.stop("web.service", TestClock::START.plus_millis(1)).unwrap();
+        model.calls.clear();
+    }
+    node.host.hint();
+    let snapshot = node.until_state("web", AppState::Stopped).await;
+    assert_eq!(snapshot.apps[&id("web")].report.actor, Actor::Outside);
+    assert!(node.calls("start").is_empty());
+    node.ask(RequestKind::Start(id("web"))).await.unwrap();
+    node.until_state("web", AppState::Running).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_uninstall_does_not_wait_for_a_pull_that_hangs() {
+    let node = Node::start().await;
+    node.host.model().faults.insert(Fault::PullHangs);
+    node.install(&web("1.0.0", "")).await.unwrap();
+    node.until("the pull hangs", |snapshot| {
+        snapshot.apps.get(&id("web")).is_some_and(|view| {
+            view.operation.as_ref().is_some_and(|op| op.percent == Some(50))
+        })
+    })
+    .await;
+    node.ask(RequestKind::Uninstall { app: id("web"), purge: false }).await.unwrap();
+    node.until("web is gone", |snapshot| snapshot.apps.is_empty()).await;
+    let books = node.ledger.books();
+    assert_eq!(books.operations[0].ending, Some(Ending::Superseded));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_is_taken_up_again_after_a_crash() {
+    let mut node = Node::start().await;
+    node.host.model().faults.insert(Fault::PullHangs);
+    node.install(&web("1.0.0", SECRET)).await.unwrap();
+    node.until("the pull hangs", |snapshot| {
+        snapshot.apps.get(&id("web")).is_some_and(|view| {
+            view.operation.as_ref().is_some_and(|op| op.percent == Some(50))
+        })
+    })
+    .await;
+    node.host.model().faults.clear();
+    node.crash_and_restart().await;
+    node.until_state("web", AppState::Running).await;
+    let books = node.ledger.books();
+    assert_eq!(books.operations[0].ending, Some(Ending::Done), "the same operation goes on");
+    drop(books);
+    assert_eq!(node.calls("generate").len(), 1, "a secret is made once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_port_that_is_taken_refuses_the_install_and_changes_nothing() {
+    let node = Node::start().await;
+    let taken = (8080, archy_manifest::model::Protocol::Tcp);
+    node.host.model().foreign_ports.insert(taken);
+    let ports = "      ports:\n        - { host: 8080, container: 80, auth: gated }\n";
+    let refused = node.install(&web("1.0.0", ports)).await.unwrap_err();
+    assert_eq!(refused.code.as_str(), "port-taken");
+    assert!(refused.hint.is_some());
+    assert!(node.host.model().calls.is_empty());
+    assert!(node.ledger.books().operations.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_apps_hang_does_not_hold_another() {
+    let node = Node::start().await;
+    node.host.model().faults.insert(Fault::PullHangs);
+    node.install(&web("1.0.0", "")).await.unwrap();
+    let other = "registry.example/other:1";
+    node.host.model().images.insert(other.to_owned());
+    let text = web("1.0.0", "").replace("id: web", "id: other").replace(IMAGE, other);
+    node.install(&text).await.unwrap();
+    node.until_state("other", AppState::Running).await;
+    assert_eq!(node.handle.snapshot().apps[&id("web")].report.state, AppState::Installing);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_unit_that_will_not_stop_is_named_and_removal_still_works_later() {
+    let node = Node::start().await;
+    node.install(&web("1.0.0", "")).await.unwrap();
+    node.until_state("web", AppState::Running).await;
+    node.host.model().faults.insert(Fault::WillNotStop("web.service".to_owned()));
+    node.ask(RequestKind::Uninstall { app: id("web"), purge: true }).await.unwrap();
+    let snapshot = node.until_state("web", AppState::Failed).await;
+    let view = &snapshot.apps[&id("web")];
+    assert_eq!(view.report.cause.code.as_str(), "stop-timeout");
+    assert_eq!(view.report.repair.as_ref().unwrap().method, "package.uninstall");
+    node.host.model().faults.clear();
+    node.ask(RequestKind::Uninstall { app: id("web"), purge: true }).await.unwrap();
+    node.until("web is gone", |snapshot| snapshot.apps.is_empty()).await;
+    assert_eq!(node.host.model().units.values().filter(|u| u.active == ActiveState::Active).count(), 0);
+}

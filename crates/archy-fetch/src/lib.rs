@@ -1,0 +1,14 @@
+//! HTTP with limits: deadlines, sizes, redirects, digests.
+//!
+//! [`Fetcher`] gets what lies on the network; nothing it returns was checked unless a digest was
+//! asked for. [`local`] talks to ports of this host: readiness probes and hooks.
+
+mod connection;
+pub mod error;
+pub mod fetcher;
+pub mod local;
+mod url;
+
+pub use error::FetchError;
+pub use fetcher::{Fetched, Fetcher, Limits, tls_config};
+pub use local::{LocalAnswer, LocalRequest, get_json, request};

@@ -1,0 +1,89 @@
+//! What is looked at before anything is touched.
+//!
+//! | Code | Weight | Meaning |
+//! |---|---|---|
+//! | `host-unknown` | note | a fact is missing; nothing is changed |
+//! | `name-taken` | error | something foreign has a name that the app needs |
+//! | `name-clash` | error | another app makes a unit or volume of the same name |
+//! | `port-taken` | error | a host port is in use |
+//! | `disk-low`, `memory-low` | error, warning | less room than the app asks for |
+//! | `architecture`, `platform-too-old` | error | the node cannot run the app |
+//! | `dependency-missing`, `dependency-version`, `dependency-stopped` | error to note | apps it needs |
+//! | `setting-missing`, `setting-invalid`, `setting-unknown` | error | the owner's settings |
+//! | `secret-missing` | error | a secret that the owner supplies |
+//! | `rights-widened` | warning | a new manifest asks for more |
+//! | `not-enforced` | note | a budget that this host cannot enforce |
+//! | `stopped-outside`, `service-failed`, `unit-masked`, `in-transition` | note | left alone |
+//! | `environment-later` | note | taken over with the next start |
+//! | `not-checked` | note | a check that lacked its fact |
+//!
+//! An error on an install is often only a warning later: an app that is installed is kept running
+//! as long as nothing forbids it.
+
+mod foreign;
+mod host;
+mod ports;
+mod requires;
+mod rights;
+mod settings;
+mod units;
+
+pub(crate) use foreign::names_taken;
+pub use rights::rights_diff;
+pub use settings::check_settings;
+pub(crate) use units::{in_transition, left_alone, not_enforced};
+
+use archy_types::Code;
+
+use crate::desired::DesiredApp;
+use crate::intent::Intent;
+use crate::scene::{Part, Scene};
+use crate::step::{Check, Severity};
+
+/// A check without a mend.
+fn check(severity: Severity, code: &'static str, message: impl Into<String>) -> Check {
+    Check { severity, code: Code::new(code), message: message.into(), mend: None }
+}
+
+impl Check {
+    /// Adds what to do about it.
+    #[must_use]
+    fn mend(mut self, mend: impl Into<String>) -> Self {
+        self.mend = Some(mend.into());
+        self
+    }
+}
+
+/// Other apps of the node that are not on their way out.
+pub(crate) fn installed<'a>(
+    all: &'a [DesiredApp],
+    but: &'a DesiredApp,
+) -> impl Iterator<Item = &'a DesiredApp> {
+    all.iter().filter(|app| app.manifest.id != but.manifest.id && !app.is_leaving())
+}
+
+/// An error while the owner waits for it, else a warning: a pass keeps an installed app running as
+/// long as nothing forbids it.
+fn grave(intent: Intent) -> Severity {
+    if intent == Intent::Converge { Severity::Warning } else { Severity::Error }
+}
+
+/// What holds whether or not anything is started.
+pub(crate) fn standing(scene: &Scene<'_>) -> Vec<Check> {
+    let mut found = requires::check(scene);
+    found.extend(not_enforced(scene));
+    found
+}
+
+/// What matters when containers are to be started or an install was asked for.
+pub(crate) fn before_start(scene: &Scene<'_>, starting: &[&Part<'_>]) -> Vec<Check> {
+    if starting.is_empty() && scene.intent != Intent::Install {
+        return Vec::new();
+    }
+    let mut found = check_settings(&scene.app.manifest, &scene.app.settings);
+    found.extend(settings::secrets_supplied(scene));
+    found.extend(foreign::clashes(scene));
+    found.extend(ports::check(scene, starting));
+    found.extend(host::check(scene, starting));
+    found
+}

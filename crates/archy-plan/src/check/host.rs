@@ -1,0 +1,99 @@
+//! Room on the host, its architecture, the platform's version.
+
+use crate::intent::Intent;
+use crate::provider;
+use crate::scene::{Part, Scene};
+use crate::step::{Check, Severity};
+
+/// Bytes that stay free beside what an app asks for.
+const DISK_MARGIN: u64 = 1 << 30;
+
+pub(super) fn check(scene: &Scene<'_>, starting: &[&Part<'_>]) -> Vec<Check> {
+    let mut found = Vec::new();
+    found.extend(disk(scene));
+    found.extend(memory(scene, starting));
+    if scene.intent == Intent::Install {
+        found.extend(architecture(scene));
+        found.extend(platform(scene));
+    }
+    found
+}
+
+fn disk(scene: &Scene<'_>) -> Option<Check> {
+    let free = match &scene.observed.disk_free_bytes {
+        crate::observed::Known::Yes(free) => *free,
+        crate::observed::Known::No(cause) => {
+            let message = format!("How much disk space is free is not known: {}", cause.text);
+            return Some(super::check(Severity::Note, "not-checked", message));
+        }
+    };
+    // an app that has data asked for its room before
+    let has_data = scene.facts.app_files.is_some_and(|files| !files.is_empty());
+    let asked = scene.app.manifest.storage_bytes.filter(|_| !has_data).unwrap_or(0);
+    let needed = asked.saturating_add(DISK_MARGIN);
+    if free >= needed {
+        return None;
+    }
+    let fresh = scene.intent == Intent::Install && !has_data;
+    let severity = if fresh { Severity::Error } else { Severity::Warning };
+    let message = format!(
+        "{} of disk space are free; {} are needed ({} for the app, {} to spare).",
+        bytes(free),
+        bytes(needed),
+        bytes(asked),
+        bytes(DISK_MARGIN)
+    );
+    Some(super::check(severity, "disk-low", message).mend("Free some disk space or add a disk."))
+}
+
+fn memory(scene: &Scene<'_>, starting: &[&Part<'_>]) -> Option<Check> {
+    let available = *scene.observed.memory_available_bytes.get()?;
+    let fresh = starting.iter().filter(|part| !part.phase.is_alive());
+    let asked: u64 =
+        fresh.fold(0, |sum, part| sum.saturating_add(part.service.resources.memory_bytes));
+    if asked <= available {
+        return None;
+    }
+    let message =
+        format!("The app may use {} of memory; {} are available.", bytes(asked), bytes(available));
+    Some(
+        super::check(Severity::Warning, "memory-low", message)
+            .mend("Stop another app, or expect this one to be slow or to be ended."),
+    )
+}
+
+fn architecture(scene: &Scene<'_>) -> Option<Check> {
+    let (wanted, host) = (&scene.app.manifest.architectures, &scene.observed.architecture);
+    if wanted.is_empty() || host.is_empty() || wanted.contains(host) {
+        return None;
+    }
+    let list = wanted.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let message = format!("The app runs on {list}; this node is {host}.");
+    Some(
+        super::check(Severity::Error, "architecture", message)
+            .mend("Install it on another node, or ask its publisher for this architecture."),
+    )
+}
+
+fn platform(scene: &Scene<'_>) -> Option<Check> {
+    let wanted = scene.app.manifest.min_platform.as_deref()?;
+    let host = scene.observed.platform.as_str();
+    if provider::version(host)? >= provider::version(wanted)? {
+        return None;
+    }
+    let message = format!("The app needs Archipelago {wanted} or later; this node has {host}.");
+    Some(super::check(Severity::Error, "platform-too-old", message).mend("Update Archipelago."))
+}
+
+/// Bytes for people.
+fn bytes(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 4] =
+        [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    for (size, unit) in UNITS {
+        if bytes >= size {
+            let tenths = u128::from(bytes) * 10 / u128::from(size);
+            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
+        }
+    }
+    format!("{bytes} B")
+}

@@ -1,0 +1,14 @@
+//! Why a plan is made.
+
+/// Why a plan is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Intent {
+    /// To heal drift; leaves alone what was stopped from outside or has used up its restarts.
+    Converge,
+    /// The owner asked for a start: also starts what failed or was stopped from outside.
+    Start,
+    /// The owner asked for a restart: stops and starts every container.
+    Restart,
+    /// The owner asked for an install: checks more, and runs the hooks of an install.
+    Install,
+}

@@ -1,0 +1,34 @@
+//! Desired and observed state, and the plan that leads from one to the other.
+//!
+//! Ring 0 and pure: [`plan`] is a function of what is wanted and what was seen. The same value is
+//! printed by the CLI, shown by the UI and executed by the engine (invariant 6).
+//!
+//! * [`render_app`] makes an app's units; callers may keep them from pass to pass and hand them to
+//!   [`plan_with`].
+//! * [`check`] looks for what forbids or spoils a plan before anything is touched.
+//! * [`assess`] derives the state that people see.
+
+pub mod assess;
+pub mod check;
+pub mod desired;
+mod drift;
+pub mod intent;
+pub mod observed;
+mod order;
+mod phase;
+mod provider;
+pub mod render;
+mod scene;
+mod secrets;
+pub mod step;
+mod text;
+
+pub use assess::{Assessment, ServiceAssessment, assess, assess_among};
+pub use check::{check_settings, rights_diff};
+pub use desired::{DesiredApp, DesiredState};
+pub use intent::Intent;
+pub use observed::{Known, Observed, Strangers};
+pub use order::{plan, plan_with};
+pub use render::render_app;
+pub use step::{Check, Plan, PlannedStep, Severity, Step};
+pub use text::describe;

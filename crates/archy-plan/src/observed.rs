@@ -1,0 +1,155 @@
+//! What was seen on the host. Every fact may be unknown, and then says why.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use archy_manifest::model::Protocol;
+use archy_quadlet::HostFacts;
+use archy_types::{AppId, Cause, Health, Timestamp};
+
+/// A fact, or why it is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known<T> {
+    /// It was seen.
+    Yes(T),
+    /// It could not be seen.
+    No(Cause),
+}
+
+impl<T> Known<T> {
+    /// The fact, if it is known.
+    pub const fn get(&self) -> Option<&T> {
+        match self {
+            Self::Yes(fact) => Some(fact),
+            Self::No(_) => None,
+        }
+    }
+
+    /// Why it is not known.
+    pub const fn why_not(&self) -> Option<&Cause> {
+        match self {
+            Self::Yes(_) => None,
+            Self::No(cause) => Some(cause),
+        }
+    }
+}
+
+/// One look at the host.
+#[derive(Debug, Clone)]
+pub struct Observed {
+    /// When the look began.
+    pub at: Timestamp,
+    /// Facts that shape units.
+    pub host: HostFacts,
+    /// Files in the user's Quadlet directory: name to text.
+    pub unit_files: Known<BTreeMap<String, String>>,
+    /// Units by full name (`blog.service`), of ours and of the same names.
+    pub units: Known<BTreeMap<String, UnitState>>,
+    /// Containers by name.
+    pub containers: Known<BTreeMap<String, ContainerState>>,
+    /// Images that are present, by the reference that was asked for.
+    pub images: Known<BTreeSet<String>>,
+    /// Podman volumes by name.
+    pub volumes: Known<BTreeSet<String>>,
+    /// Podman networks by name.
+    pub networks: Known<BTreeSet<String>>,
+    /// Networks and volumes that Archipelago did not make.
+    pub strangers: Strangers,
+    /// Podman secrets: name to the keyed hash of the content that was handed over.
+    pub podman_secrets: Known<BTreeMap<String, String>>,
+    /// Secret files: name to the keyed hash of their content.
+    pub secret_files: Known<BTreeMap<String, String>>,
+    /// What exists below each app's data directory, of the paths the manifest names, relative to
+    /// it; the directory itself is the empty path.
+    pub app_files: Known<BTreeMap<AppId, BTreeMap<String, FileState>>>,
+    /// Host ports that something listens on now; the daemon's own listeners are left out.
+    pub listening: Known<BTreeSet<(u16, Protocol)>>,
+    /// Free bytes on the file system of the data directory.
+    pub disk_free_bytes: Known<u64>,
+    /// Available memory in bytes.
+    pub memory_available_bytes: Known<u64>,
+    /// The host's architecture in OCI words (`amd64`).
+    pub architecture: String,
+    /// Version of the platform, for `min_platform`; empty when it does not matter.
+    pub platform: String,
+    /// The user manager is going down with the host: conclude nothing from stopped units.
+    pub shutting_down: bool,
+}
+
+/// A path below an app's data directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileState {
+    /// A directory.
+    Directory,
+    /// A file with the digest of its content.
+    File {
+        /// SHA-256 of the content in hex. It is compared only for files whose template holds no
+        /// secret; for the others it may be empty.
+        hash: String,
+    },
+}
+
+/// Networks and volumes without a label `io.archipelago.app` or `io.archipelago.shared`.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Strangers {
+    /// Networks by name.
+    pub networks: BTreeSet<String>,
+    /// Volumes by name.
+    pub volumes: BTreeSet<String>,
+}
+
+/// State of a systemd unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitState {
+    /// `loaded`, `not-found`, `masked`, …
+    pub load: String,
+    /// Active state.
+    pub active: ActiveState,
+    /// Sub state, for example `running`, `auto-restart`.
+    pub sub: String,
+    /// Result of the last run: `success`, `exit-code`, `timeout`, `start-limit-hit`, …
+    pub result: String,
+    /// Exit status of the main process, when it ended.
+    pub exit_status: Option<i32>,
+    /// Automatic restarts since the last start by hand.
+    pub restarts: u32,
+    /// When it last became active, in this boot.
+    pub active_since: Option<Timestamp>,
+    /// When it last became inactive, in this boot.
+    pub inactive_since: Option<Timestamp>,
+}
+
+/// Active state of a unit (systemd(1), "Units").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ActiveState {
+    /// Started.
+    Active,
+    /// Reloading its configuration.
+    Reloading,
+    /// Not started.
+    Inactive,
+    /// Failed.
+    Failed,
+    /// Being started.
+    Activating,
+    /// Being stopped.
+    Deactivating,
+}
+
+/// State of a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerState {
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// `running`, `created`, `exited`, …
+    pub state: String,
+    /// Health.
+    pub health: Health,
+    /// Output of the last health check, cut.
+    pub health_output: Option<String>,
+    /// Exit code, when it ended.
+    pub exit_code: Option<i32>,
+    /// Full id; a new one means a fresh container.
+    pub id: String,
+    /// When it started.
+    pub started_at: Option<Timestamp>,
+}

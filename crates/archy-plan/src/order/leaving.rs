@@ -1,0 +1,112 @@
+//! Uninstall: everything that carries the app's label goes; data only with a purge.
+
+use std::collections::BTreeSet;
+
+use archy_manifest::model::HookPoint;
+use archy_manifest::{Manifest, names};
+
+use super::Steps;
+use crate::desired::DesiredState;
+use crate::phase::is_alive;
+use crate::scene::{self, Facts, Scene};
+use crate::secrets;
+use crate::step::{Plan, Step};
+
+const REASON: &str = "the app is uninstalled";
+const PURGE: &str = "the app is uninstalled with its data";
+
+pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) {
+    let mut steps = Steps::default();
+    let (facts, manifest) = (scene.facts, &*scene.app.manifest);
+    let units = live_units(facts, manifest);
+    if !units.is_empty() {
+        steps.hook(scene, HookPoint::PreStop, REASON);
+    }
+    steps.stop(facts, units, REASON);
+    for (name, _) in facts.containers_of(&manifest.id) {
+        steps.push(Step::RemoveContainer { name: name.to_owned() }, REASON);
+    }
+    let mut reload = false;
+    for (name, _) in facts.files_of(&manifest.id) {
+        steps.push(Step::RemoveUnitFile { file_name: name.to_owned() }, REASON);
+        reload = true;
+    }
+    if reload {
+        steps.push(Step::Reload, "unit files were removed");
+    }
+    for name in networks(scene) {
+        steps.push(Step::RemoveNetwork { name }, REASON);
+    }
+    podman_secrets(scene, &mut steps);
+    if scene.app.state == DesiredState::Purged {
+        purge(scene, &mut steps);
+    }
+    plan.steps = steps.0;
+}
+
+/// Units of the app that systemd runs: of its labelled files, of the names in its manifest where the
+/// container is its own, and of its other containers.
+pub(super) fn live_units(facts: Facts<'_>, manifest: &Manifest) -> Vec<String> {
+    let mut units: BTreeSet<String> =
+        facts.files_of(&manifest.id).filter_map(|(name, _)| scene::unit_of(name)).collect();
+    let containers = facts.containers_of(&manifest.id);
+    units.extend(containers.map(|(name, _)| format!("{name}.service")));
+    units.retain(|unit| is_alive(facts.units.get(unit)));
+    units.into_iter().collect()
+}
+
+/// The app's own networks: of its labelled files, and the one named like it.
+fn networks(scene: &Scene<'_>) -> BTreeSet<String> {
+    let (facts, id) = (scene.facts, &scene.app.manifest.id);
+    let named = facts
+        .files_of(id)
+        .filter(|(name, _)| name.ends_with(".network"))
+        .filter_map(|(_, text)| scene::key(text, "NetworkName").map(str::to_owned));
+    let mut found: BTreeSet<String> = named.chain([names::network(id)]).collect();
+    let strangers = &scene.observed.strangers.networks;
+    found.retain(|name| {
+        name != names::SHARED_NETWORK && facts.networks.contains(name) && !strangers.contains(name)
+    });
+    found
+}
+
+/// Secrets that this app used and no other app of the node concerns itself with.
+fn own_secrets(scene: &Scene<'_>) -> BTreeSet<String> {
+    let app = scene.app;
+    let declared = app.manifest.secrets.keys().cloned();
+    let mut secrets: BTreeSet<String> = declared.chain(secrets::used(app).into_keys()).collect();
+    secrets.retain(|name| {
+        let others = scene.all.iter().filter(|other| other.manifest.id != app.manifest.id);
+        !others
+            .filter(|other| other.state != DesiredState::Purged)
+            .any(|other| secrets::concerns(other, name))
+    });
+    secrets
+}
+
+fn podman_secrets(scene: &Scene<'_>, steps: &mut Steps) {
+    for name in own_secrets(scene) {
+        if scene.facts.podman_secrets.contains_key(&name) {
+            steps.push(Step::RemovePodmanSecret { name }, REASON);
+        }
+    }
+}
+
+fn purge(scene: &Scene<'_>, steps: &mut Steps) {
+    let (facts, manifest) = (scene.facts, &scene.app.manifest);
+    let volumes = manifest.volumes.keys().map(|volume| names::volume(&manifest.id, volume));
+    for name in volumes {
+        let stranger = scene.observed.strangers.volumes.contains(&name);
+        if facts.volumes.contains(&name) && !stranger {
+            steps.push(Step::PurgeVolume { name }, PURGE);
+        }
+    }
+    if facts.app_files.is_some_and(|files| !files.is_empty()) {
+        steps.push(Step::PurgeData, PURGE);
+    }
+    for name in own_secrets(scene) {
+        if facts.secret_files.contains_key(&name) {
+            steps.push(Step::PurgeSecret { name }, PURGE);
+        }
+    }
+}

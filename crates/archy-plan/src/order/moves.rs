@@ -1,0 +1,258 @@
+//! Which units are stopped and which are started.
+
+use archy_manifest::model::{DependsOn, ImageSource, MountSource};
+use archy_quadlet::{UnitFile, UnitRole};
+use archy_types::ServiceName;
+
+use crate::check::installed;
+use crate::desired::DesiredState;
+use crate::drift::{Drift, FileDrift, file};
+use crate::intent::Intent;
+use crate::phase::{Phase, is_alive};
+use crate::scene::{self, Part, Scene};
+
+/// What is stopped and started, as indexes of the scene's parts.
+#[derive(Debug, Default)]
+pub(super) struct Moves<'a> {
+    /// Parts to stop, with the reason.
+    pub(super) stop: Vec<(usize, &'static str)>,
+    /// Parts to start, with the reason.
+    pub(super) start: Vec<(usize, &'static str)>,
+    /// Networks of the app that are made anew, since their definition changed.
+    pub(super) recreated: Vec<(&'a UnitFile, &'a str)>,
+    /// Units that stand for a network or volume which is gone.
+    pub(super) lost: Vec<&'a UnitFile>,
+    /// Builds to run.
+    pub(super) builds: Vec<&'a UnitFile>,
+}
+
+impl<'a> Moves<'a> {
+    /// Decides for an app that should run.
+    pub(super) fn decide(scene: &Scene<'a>) -> Self {
+        let mut moves = Self {
+            recreated: recreated_networks(scene),
+            lost: lost_supports(scene),
+            builds: builds(scene),
+            ..Self::default()
+        };
+        for (index, part) in scene.parts.iter().enumerate() {
+            if let Some(reason) = moves.stop_reason(scene, part) {
+                moves.stop.push((index, reason));
+            }
+        }
+        moves.stop_dependants(scene);
+        for (index, part) in scene.parts.iter().enumerate() {
+            if let Some(reason) = moves.start_reason(scene, index, part) {
+                moves.start.push((index, reason));
+            }
+        }
+        if scene.intent == Intent::Converge {
+            moves.hold_back_dependants(scene);
+        }
+        moves
+    }
+
+    pub(super) fn stops(&self, index: usize) -> bool {
+        self.stop.iter().any(|(stopped, _)| *stopped == index)
+    }
+
+    pub(super) fn starts(&self, index: usize) -> bool {
+        self.start.iter().any(|(started, _)| *started == index)
+    }
+
+    fn stop_reason(&self, scene: &Scene<'_>, part: &Part<'_>) -> Option<&'static str> {
+        if part.masked || !part.phase.is_alive() {
+            return None;
+        }
+        if scene.intent == Intent::Restart {
+            return Some("a restart was asked for");
+        }
+        if !self.recreated.is_empty() {
+            return Some("its network is made anew");
+        }
+        if !self.lost.is_empty() {
+            return Some("its network or volume is gone");
+        }
+        self.change(scene, part)
+    }
+
+    /// Why a running container is not what it should be.
+    fn change(&self, scene: &Scene<'_>, part: &Part<'_>) -> Option<&'static str> {
+        let install = scene.intent == Intent::Install;
+        match part.drift {
+            Drift::Real => return Some("its definition changed"),
+            Drift::Later | Drift::Figure if install => return Some("its environment changed"),
+            Drift::Missing if scene.has_container(part) && scene.is_outdated(part) => {
+                return Some("its definition changed");
+            }
+            _ => {}
+        }
+        let built = self.builds.iter().find(|unit| unit.role == UnitRole::Build(part.name.clone()));
+        if built.is_some_and(|unit| install || scene.support_drift(unit) == Drift::Real) {
+            return Some("its image is built anew");
+        }
+        reads_changed_file(scene, part).then_some("a file that it reads changed")
+    }
+
+    /// What requires a unit that is stopped is stopped with it by systemd.
+    fn stop_dependants(&mut self, scene: &Scene<'_>) {
+        loop {
+            let next = scene.parts.iter().enumerate().find(|(index, part)| {
+                !self.stops(*index)
+                    && !part.masked
+                    && part.phase.is_alive()
+                    && part.service.depends_on.iter().any(|(name, condition)| {
+                        *condition == DependsOn::Completed
+                            && index_of(scene, name).is_some_and(|other| self.stops(other))
+                    })
+            });
+            let Some((index, _)) = next else { return };
+            self.stop.push((index, "a service that it requires is stopped"));
+        }
+    }
+
+    fn start_reason(
+        &self,
+        scene: &Scene<'_>,
+        index: usize,
+        part: &Part<'_>,
+    ) -> Option<&'static str> {
+        if part.masked {
+            return None;
+        }
+        if self.stops(index) {
+            return Some("it was stopped for a change");
+        }
+        let asked = scene.intent != Intent::Converge;
+        match part.phase {
+            Phase::Up => None,
+            Phase::Down => Some("it does not run"),
+            Phase::Rising => asked.then_some("it is on its way and is waited for"),
+            Phase::Falling => asked.then_some("it was being stopped"),
+            Phase::StoppedOutside => asked.then_some("the owner asked for a start"),
+            Phase::Failed if asked => Some("it failed, and the owner asked for a start"),
+            Phase::Failed if !self.lost.is_empty() => Some("its network or volume was gone"),
+            Phase::Failed => self.change(scene, part).map(|_| "it failed, and has changed since"),
+        }
+    }
+
+    /// Leaves alone what waits for a service that is not going to run.
+    fn hold_back_dependants(&mut self, scene: &Scene<'_>) {
+        loop {
+            let blocked = self.start.iter().position(|(index, _)| {
+                scene.parts[*index].service.depends_on.keys().any(|name| {
+                    index_of(scene, name).is_some_and(|other| {
+                        scene.parts[other].phase != Phase::Up && !self.starts(other)
+                    })
+                }) && !self.stops(*index)
+            });
+            let Some(at) = blocked else { return };
+            self.start.swap_remove(at);
+        }
+    }
+}
+
+fn index_of(scene: &Scene<'_>, name: &ServiceName) -> Option<usize> {
+    scene.parts.iter().position(|part| part.name == name)
+}
+
+/// True when a file whose content changed is mounted into the service.
+fn reads_changed_file(scene: &Scene<'_>, part: &Part<'_>) -> bool {
+    let changed = scene.app.manifest.files.iter().filter(|template| {
+        let seen = scene.facts.app_files.and_then(|files| files.get(&template.path));
+        file(scene.app, template, seen) == FileDrift::Changed
+    });
+    changed.into_iter().any(|template| {
+        part.service.mounts.iter().any(|mount| match &mount.source {
+            MountSource::File(path) => *path == template.path,
+            MountSource::AppDir { path, .. } => {
+                let inside = |rest: &str| rest.is_empty() || rest.starts_with('/');
+                path.is_empty()
+                    || template.path.strip_prefix(path.trim_end_matches('/')).is_some_and(inside)
+            }
+            _ => false,
+        })
+    })
+}
+
+/// Networks of the app alone that are there with another definition.
+pub(super) fn recreated_networks<'a>(scene: &Scene<'a>) -> Vec<(&'a UnitFile, &'a str)> {
+    scene
+        .supports()
+        .filter_map(|file| match &file.role {
+            UnitRole::Network { name, shared: false }
+                if scene.facts.networks.contains(name)
+                    && scene.support_drift(file) == Drift::Real =>
+            {
+                Some((file, name.as_str()))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// Units of networks that are made anew, as far as they are active.
+pub(super) fn recreated_units(scene: &Scene<'_>, moves: &Moves<'_>) -> Vec<String> {
+    let files = moves.recreated.iter().map(|(file, _)| file);
+    let alive = files.filter(|file| is_alive(scene.facts.units.get(&file.unit)));
+    alive.map(|file| file.unit.clone()).collect()
+}
+
+/// Active units whose network or volume is gone. A pass acts on them only once a container is down:
+/// a look is not taken in one moment, and a running container has what it needs.
+fn lost_supports<'a>(scene: &Scene<'a>) -> Vec<&'a UnitFile> {
+    let down = |part: &Part<'_>| !part.masked && !part.phase.is_alive();
+    if scene.intent == Intent::Converge && !scene.parts.iter().any(down) {
+        return Vec::new();
+    }
+    let lost = |file: &&UnitFile| {
+        let gone = match &file.role {
+            UnitRole::Network { name, shared } => {
+                !(scene.facts.networks.contains(name) || *shared && others_share(scene))
+            }
+            UnitRole::Volume(name) => !scene.facts.volumes.contains(name),
+            _ => false,
+        };
+        gone && is_alive(scene.facts.units.get(&file.unit))
+    };
+    scene.supports().filter(lost).collect()
+}
+
+/// True when a container of another app lives on the shared network: stopping the network's unit
+/// would stop that container too.
+fn others_share(scene: &Scene<'_>) -> bool {
+    let others = installed(scene.all, scene.app);
+    others.filter(|other| other.state == DesiredState::Running).any(|other| {
+        other.manifest.services.iter().any(|(name, service)| {
+            let container = archy_manifest::names::container(&other.manifest, name);
+            service.network == archy_manifest::model::NetworkMode::Shared
+                && is_alive(scene.facts.units.get(&format!("{container}.service")))
+        })
+    })
+}
+
+/// Builds that have to run: the image is missing, its definition changed, or an install asks.
+fn builds<'a>(scene: &Scene<'a>) -> Vec<&'a UnitFile> {
+    let wanted = |file: &&UnitFile| {
+        let UnitRole::Build(name) = &file.role else { return false };
+        let Some(service) = scene.app.manifest.services.get(name) else { return false };
+        let image = scene.deployment.images.get(name);
+        matches!(service.source, ImageSource::Build { .. })
+            && (scene.intent == Intent::Install
+                || image.is_none_or(|image| !scene.facts.images.contains(image))
+                || scene.support_drift(file) == Drift::Real)
+    };
+    scene.supports().filter(wanted).collect()
+}
+
+/// Units of labelled files that the deployment does not name, and of labelled containers.
+pub(super) fn orphan_units(scene: &Scene<'_>) -> Vec<String> {
+    let files = scene.orphan_files().filter_map(|(name, _)| scene::unit_of(name));
+    let containers = scene.orphan_containers().map(|name| format!("{name}.service"));
+    let ours = |unit: &String| !scene.deployment.files.iter().any(|file| file.unit == *unit);
+    files
+        .chain(containers)
+        .filter(ours)
+        .filter(|unit| is_alive(scene.facts.units.get(unit)))
+        .collect()
+}

@@ -1,0 +1,364 @@
+//! An app that should run.
+
+use std::collections::BTreeMap;
+
+use archy_manifest::model::{FileTemplate, HookPoint, MountSource, Owner};
+use archy_manifest::names;
+use archy_manifest::template::Placeholder;
+use archy_quadlet::{UnitFile, UnitRole};
+
+use super::moves::{self, Moves};
+use super::{MARGIN_SECS, Steps, prepare};
+use crate::check;
+use crate::drift::{self, Drift, FileDrift};
+use crate::intent::Intent;
+use crate::phase::is_alive;
+use crate::scene::{self, Part, Scene};
+use crate::secrets;
+use crate::step::{Plan, Severity, Step};
+
+/// Seconds that systemd gives a start whose unit does not say it (systemd-system.conf(5)).
+const START_SECS_UNSAID: u32 = 90;
+/// Seconds for a ready condition that may take as long as it takes: a week.
+const READY_SECS_UNBOUNDED: u32 = 7 * 86_400;
+/// Seconds to start the unit of a network.
+const NETWORK_SECS: u32 = 120;
+
+pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) {
+    let taken = check::names_taken(scene);
+    if !taken.is_empty() {
+        plan.checks = taken.iter().map(|taken| taken.check(Severity::Error)).collect();
+        return;
+    }
+    let moving = |part: &&Part<'_>| !part.masked && part.phase.is_moving();
+    if scene.intent == Intent::Converge
+        && let Some(part) = scene.parts.iter().find(moving)
+    {
+        plan.checks = check::standing(scene);
+        plan.checks.push(check::in_transition(part));
+        return;
+    }
+    let moves = Moves::decide(scene);
+    let starting: Vec<&Part<'_>> =
+        moves.start.iter().map(|(index, _)| &scene.parts[*index]).collect();
+    plan.checks = check::standing(scene);
+    plan.checks.extend(check::left_alone(scene, |index| moves.starts(index)));
+    plan.checks.extend(check::before_start(scene, &starting));
+    let mut steps = Steps::default();
+    prepare::steps(scene, &mut steps);
+    stop(scene, &moves, &mut steps);
+    remove(scene, &moves, &mut steps);
+    data(scene, &mut steps);
+    let anything = !moves.start.is_empty();
+    files(scene, anything, false, &mut steps);
+    write_units(scene, &moves.start, |_| false, &mut steps);
+    let unread = starting.iter().any(|part| part.unit.is_none_or(|unit| unit.load == "not-found"));
+    if unread && steps.0.last().is_none_or(|last| last.step != Step::Reload) {
+        steps.push(Step::Reload, "systemd has not read a unit file yet");
+    }
+    gateway_files(scene, anything, &mut steps);
+    builds(scene, &moves, &mut steps);
+    start(scene, &moves, &starting, &mut steps);
+    steps.merge_reloads();
+    plan.steps = steps.0;
+}
+
+fn stop(scene: &Scene<'_>, moves: &Moves<'_>, steps: &mut Steps) {
+    let mut units: Vec<String> =
+        moves.stop.iter().map(|(index, _)| scene.parts[*index].file.unit.clone()).collect();
+    let mut reasons: Vec<&str> = moves.stop.iter().map(|(_, reason)| *reason).collect();
+    if !units.is_empty() {
+        let reason = reasons.first().copied().unwrap_or_default();
+        steps.hook(scene, HookPoint::PreStop, reason);
+    }
+    units.extend(moves.lost.iter().map(|file| file.unit.clone()));
+    units.extend(moves::recreated_units(scene, moves));
+    let built = moves.builds.iter().filter(|file| is_alive(scene.facts.units.get(&file.unit)));
+    units.extend(built.map(|file| file.unit.clone()));
+    if !moves.lost.is_empty() {
+        reasons.push("its network or volume is gone");
+    }
+    let orphans = moves::orphan_units(scene);
+    if !orphans.is_empty() {
+        reasons.push("the app has no such part any more");
+        units.extend(orphans);
+    }
+    if reasons.is_empty() {
+        reasons.push("its image is built anew");
+    }
+    units.sort_unstable();
+    units.dedup();
+    let mut seen: Vec<&str> = Vec::new();
+    reasons.retain(|reason| {
+        !seen.contains(reason) && {
+            seen.push(reason);
+            true
+        }
+    });
+    steps.stop(scene.facts, units, reasons.join("; "));
+    for (index, _) in &moves.start {
+        let part = &scene.parts[*index];
+        if !part.phase.is_alive() && scene.has_container(part) {
+            let name = part.container.clone();
+            steps.push(Step::RemoveContainer { name }, "no unit holds it any more");
+        }
+    }
+}
+
+/// Removes what the deployment does not name, and networks that are made anew.
+pub(super) fn remove(scene: &Scene<'_>, moves: &Moves<'_>, steps: &mut Steps) {
+    const REASON: &str = "the app has no such part any more";
+    for name in scene.orphan_containers() {
+        steps.push(Step::RemoveContainer { name: name.to_owned() }, REASON);
+    }
+    let orphans: Vec<(&str, &str)> = scene.orphan_files().collect();
+    for (name, _) in &orphans {
+        steps.push(Step::RemoveUnitFile { file_name: (*name).to_owned() }, REASON);
+    }
+    if !orphans.is_empty() {
+        steps.push(Step::Reload, "unit files were removed");
+    }
+    let wanted = |network: &str| {
+        scene
+            .supports()
+            .any(|file| matches!(&file.role, UnitRole::Network { name, .. } if name == network))
+    };
+    for (name, text) in orphans {
+        let network = scene::key(text, "NetworkName").filter(|_| name.ends_with(".network"));
+        let Some(network) = network else { continue };
+        let stranger = scene.observed.strangers.networks.contains(network);
+        let there = scene.facts.networks.contains(network);
+        if there && !stranger && !wanted(network) && network != names::SHARED_NETWORK {
+            steps.push(Step::RemoveNetwork { name: network.to_owned() }, REASON);
+        }
+    }
+    for (_, name) in &moves.recreated {
+        let name = (*name).to_owned();
+        steps.push(Step::RemoveNetwork { name }, "its definition changed");
+    }
+}
+
+/// Directories, secrets for Podman, certificates.
+fn data(scene: &Scene<'_>, steps: &mut Steps) {
+    let app = scene.app;
+    let there = |path: &str| {
+        scene.facts.app_files.is_some_and(|files| {
+            if path.is_empty() { !files.is_empty() } else { files.contains_key(path) }
+        })
+    };
+    for (path, owner) in directories(scene) {
+        if !there(path) {
+            let step = Step::MakeDirectory { path: path.to_owned(), owner };
+            steps.push(step, "the directory is not there");
+        }
+    }
+    let made = |name: &str| {
+        app.manifest
+            .secrets
+            .get(name)
+            .is_some_and(|kind| *kind != archy_manifest::model::SecretKind::Supplied)
+    };
+    for (name, _) in secrets::used(app).into_iter().filter(|(_, handed)| *handed) {
+        let reason =
+            match (scene.facts.secret_files.get(&name), scene.facts.podman_secrets.get(&name)) {
+                (None, _) if made(&name) => "the secret is made in this plan",
+                (Some(_), None) => "Podman does not have it",
+                (Some(file), Some(podman)) if file != podman => "its content changed",
+                _ => continue,
+            };
+        steps.push(Step::SyncPodmanSecret { name }, reason);
+    }
+    for (index, cert) in app.manifest.certs.iter().enumerate() {
+        if !there(&cert.crt) || !there(&cert.key) {
+            steps.push(Step::MakeCert { index }, "the certificate is not there");
+        }
+    }
+}
+
+/// Directories that the app needs, parents first.
+fn directories<'a>(scene: &Scene<'a>) -> BTreeMap<&'a str, Option<Owner>> {
+    let manifest = &scene.app.manifest;
+    let mut found: BTreeMap<&str, Option<Owner>> = BTreeMap::new();
+    let mounts = manifest.services.values().flat_map(|service| &service.mounts);
+    for mount in mounts {
+        if let MountSource::AppDir { path, owner } = &mount.source {
+            let known = found.entry(path).or_default();
+            *known = known.or(*owner);
+        }
+    }
+    if !found.is_empty() || !manifest.files.is_empty() || !manifest.certs.is_empty() {
+        found.entry("").or_default();
+    }
+    found
+}
+
+fn needs_gateway(file: &FileTemplate) -> bool {
+    file.content.placeholders().any(|placeholder| *placeholder == Placeholder::NetworkGateway)
+}
+
+/// Writes files from templates: those that name the network's gateway, or the others.
+fn files(scene: &Scene<'_>, starting: bool, gateway: bool, steps: &mut Steps) {
+    for file in scene.app.manifest.files.iter().filter(|file| needs_gateway(file) == gateway) {
+        let seen = scene.facts.app_files.and_then(|files| files.get(&file.path));
+        let reason = match drift::file(scene.app, file, seen) {
+            FileDrift::Missing => "the file is not there",
+            FileDrift::Changed => "its content differs",
+            FileDrift::AtStart if starting => "it is resolved anew at each start",
+            FileDrift::AtStart | FileDrift::Same => continue,
+        };
+        steps.push(Step::WriteFile { path: file.path.clone() }, reason);
+    }
+}
+
+/// Files that name the network's gateway: the network comes first.
+fn gateway_files(scene: &Scene<'_>, starting: bool, steps: &mut Steps) {
+    let mut writes = Steps::default();
+    files(scene, starting, true, &mut writes);
+    if writes.0.is_empty() {
+        return;
+    }
+    let missing = scene.supports().filter(|file| match &file.role {
+        UnitRole::Network { name, .. } => !scene.facts.networks.contains(name),
+        _ => false,
+    });
+    let units: Vec<String> = missing.map(|file| file.unit.clone()).collect();
+    if !units.is_empty() {
+        let step = Step::StartUnits { units, deadline_secs: NETWORK_SECS };
+        steps.push(step, "a file names the network's gateway");
+    }
+    steps.0.append(&mut writes.0);
+}
+
+/// Writes unit files that differ, and makes systemd read them. `starting` are parts to be started;
+/// others keep values that are taken over at a start.
+pub(super) fn write_units(
+    scene: &Scene<'_>,
+    starting: &[(usize, &'static str)],
+    skip: impl Fn(&str) -> bool,
+    steps: &mut Steps,
+) {
+    let mut written = false;
+    for file in &scene.deployment.files {
+        if skip(&file.file_name) {
+            continue;
+        }
+        let part = scene.parts.iter().position(|part| part.file.file_name == file.file_name);
+        let starts = part.is_some_and(|index| starting.iter().any(|(start, _)| *start == index));
+        let seen = part.map(|index| &scene.parts[index]);
+        if seen.is_some_and(|part| part.masked) {
+            continue;
+        }
+        let drift = seen.map_or_else(|| scene.support_drift(file), |part| part.drift);
+        let running = seen.is_some_and(|part| part.phase.is_alive());
+        let reason = match drift {
+            Drift::Same => continue,
+            Drift::Figure if running && !starts => continue,
+            Drift::Missing => "the unit file is not there",
+            Drift::Inert => "labels or the start at boot changed; what runs is not touched",
+            Drift::Figure => "figures of the node changed",
+            Drift::Later if running && !starts => {
+                "addresses of the node changed; the next start takes them over"
+            }
+            Drift::Later => "addresses of the node changed",
+            Drift::Real => "the unit file differs",
+        };
+        steps.push(write(scene, file), reason);
+        written = true;
+    }
+    if written {
+        steps.push(Step::Reload, "unit files were written");
+    }
+}
+
+fn write(scene: &Scene<'_>, file: &UnitFile) -> Step {
+    let old = scene.old_text(&file.file_name);
+    Step::WriteUnitFile {
+        file_name: file.file_name.clone(),
+        text: file.text.clone(),
+        diff: old.map(|old| drift::diff(&file.file_name, old, &file.text)),
+    }
+}
+
+fn builds(scene: &Scene<'_>, moves: &Moves<'_>, steps: &mut Steps) {
+    for file in &moves.builds {
+        let UnitRole::Build(service) = &file.role else { continue };
+        let image = scene.deployment.images.get(service);
+        let there = image.is_some_and(|image| scene.facts.images.contains(image));
+        let deadline = scene::seconds(&file.text, "TimeoutStartSec").unwrap_or(3600);
+        steps.push(
+            Step::BuildImage {
+                service: service.clone(),
+                unit: file.unit.clone(),
+                deadline_secs: deadline.saturating_add(MARGIN_SECS),
+            },
+            if there { "its sources may have changed" } else { "the image is not there" },
+        );
+    }
+}
+
+fn start(scene: &Scene<'_>, moves: &Moves<'_>, starting: &[&Part<'_>], steps: &mut Steps) {
+    let hooks = &scene.app.manifest.hooks;
+    if !starting.is_empty() {
+        steps.hook(scene, HookPoint::PreStart, "the app is started");
+        let units = starting.iter().map(|part| part.file.unit.clone()).collect();
+        let step = Step::StartUnits { units, deadline_secs: start_deadline(starting) };
+        steps.push(step, start_words(scene, moves));
+        if let Some(deadline_secs) = ready_deadline(starting) {
+            let reason = "the app names conditions before it counts as ready";
+            steps.push(Step::AwaitReady { deadline_secs }, reason);
+        }
+        steps.hook(scene, HookPoint::PostStart, "the app was started");
+    }
+    // a hook whose every step may run again belongs to every fresh container
+    let again = hooks
+        .get(&HookPoint::PostInstall)
+        .is_some_and(|hook| hook.iter().all(|step| step.idempotent));
+    if scene.intent == Intent::Install {
+        steps.hook(scene, HookPoint::PostInstall, "the app is installed");
+    } else if again && !starting.is_empty() {
+        steps.hook(scene, HookPoint::PostInstall, "its containers are fresh");
+    }
+}
+
+fn start_words(scene: &Scene<'_>, moves: &Moves<'_>) -> String {
+    let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (index, reason) in &moves.start {
+        groups.entry(reason).or_default().push(scene.parts[*index].name.as_str());
+    }
+    if let (1, Some((reason, _))) = (groups.len(), groups.first_key_value()) {
+        return (*reason).to_owned();
+    }
+    let words = groups.iter().map(|(reason, names)| format!("{}: {reason}", names.join(", ")));
+    words.collect::<Vec<_>>().join("; ")
+}
+
+/// Seconds of the longest chain of starts that wait for each other.
+fn start_deadline(starting: &[&Part<'_>]) -> u32 {
+    let own: Vec<u32> = starting
+        .iter()
+        .map(|part| scene::seconds(&part.file.text, "TimeoutStartSec").unwrap_or(START_SECS_UNSAID))
+        .collect();
+    let mut until = own.clone();
+    // each round settles at least one more link of a chain; a circle ends with the rounds
+    for _ in 0..starting.len() {
+        for (index, part) in starting.iter().enumerate() {
+            let before = part.service.depends_on.keys().filter_map(|name| {
+                let other = starting.iter().position(|other| other.name == name)?;
+                (other != index).then_some(until[other])
+            });
+            let longest = before.max().unwrap_or(0);
+            until[index] = longest.saturating_add(own[index]);
+        }
+    }
+    until.into_iter().max().unwrap_or(0).saturating_add(MARGIN_SECS)
+}
+
+fn ready_deadline(starting: &[&Part<'_>]) -> Option<u32> {
+    let conditions = starting.iter().flat_map(|part| &part.service.ready);
+    conditions
+        .map(|condition| match condition.timeout_secs {
+            0 => READY_SECS_UNBOUNDED,
+            seconds => seconds,
+        })
+        .max()
+}

@@ -1,0 +1,41 @@
+//! Stopped by the owner: deployed, but nothing runs and nothing starts at boot.
+
+use archy_manifest::model::HookPoint;
+
+use super::moves::{self, Moves};
+use super::{Steps, running};
+use crate::check;
+use crate::scene::Scene;
+use crate::step::{Plan, Severity, Step};
+
+const REASON: &str = "the owner stopped it";
+
+pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) {
+    // a foreign thing of the same name is passed over: a stop must always work
+    let taken = check::names_taken(scene);
+    plan.checks = taken.iter().map(|taken| taken.check(Severity::Warning)).collect();
+    plan.checks.extend(check::not_enforced(scene));
+    let mut steps = Steps::default();
+    let alive = scene.parts.iter().filter(|part| part.phase.is_alive());
+    let mut units: Vec<String> = alive.map(|part| part.file.unit.clone()).collect();
+    if !units.is_empty() {
+        steps.hook(scene, HookPoint::PreStop, REASON);
+    }
+    units.extend(moves::orphan_units(scene));
+    let moves = Moves { recreated: moves::recreated_networks(scene), ..Moves::default() };
+    units.extend(moves::recreated_units(scene, &moves));
+    units.sort_unstable();
+    units.dedup();
+    steps.stop(scene.facts, units, REASON);
+    for part in scene.parts.iter().filter(|part| !part.phase.is_alive()) {
+        if scene.has_container(part) {
+            let name = part.container.clone();
+            steps.push(Step::RemoveContainer { name }, "no unit holds it any more");
+        }
+    }
+    running::remove(scene, &moves, &mut steps);
+    let foreign = |file: &str| taken.iter().any(|taken| taken.is_file(file));
+    running::write_units(scene, &[], foreign, &mut steps);
+    steps.merge_reloads();
+    plan.steps = steps.0;
+}

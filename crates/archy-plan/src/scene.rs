@@ -1,0 +1,247 @@
+//! One app's desired and observed state side by side.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use archy_manifest::model::Service;
+use archy_manifest::names;
+use archy_quadlet::render::{LABEL_APP, LABEL_ENV_HASH, LABEL_MANIFEST, LABEL_SHARED};
+use archy_quadlet::{Deployment, UnitFile, UnitRole};
+use archy_types::{AppId, Cause, ServiceName};
+
+use crate::desired::DesiredApp;
+use crate::drift::{self, Drift};
+use crate::intent::Intent;
+use crate::observed::{ContainerState, FileState, Observed, UnitState};
+use crate::phase::Phase;
+
+/// The facts without which nothing may be changed, all of them known.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Facts<'a> {
+    pub(crate) unit_files: &'a BTreeMap<String, String>,
+    pub(crate) units: &'a BTreeMap<String, UnitState>,
+    pub(crate) containers: &'a BTreeMap<String, ContainerState>,
+    pub(crate) images: &'a BTreeSet<String>,
+    pub(crate) volumes: &'a BTreeSet<String>,
+    pub(crate) networks: &'a BTreeSet<String>,
+    pub(crate) podman_secrets: &'a BTreeMap<String, String>,
+    pub(crate) secret_files: &'a BTreeMap<String, String>,
+    pub(crate) app_files: Option<&'a BTreeMap<String, FileState>>,
+}
+
+impl<'a> Facts<'a> {
+    /// The facts about one app, or why one of them is not known.
+    pub(crate) fn of(observed: &'a Observed, app: &AppId) -> Result<Self, &'a Cause> {
+        macro_rules! known {
+            ($field:ident) => {
+                match &observed.$field {
+                    crate::observed::Known::Yes(fact) => fact,
+                    crate::observed::Known::No(cause) => return Err(cause),
+                }
+            };
+        }
+        Ok(Self {
+            unit_files: known!(unit_files),
+            units: known!(units),
+            containers: known!(containers),
+            images: known!(images),
+            volumes: known!(volumes),
+            networks: known!(networks),
+            podman_secrets: known!(podman_secrets),
+            secret_files: known!(secret_files),
+            app_files: known!(app_files).get(app),
+        })
+    }
+
+    /// Unit files labelled with the app: name and text.
+    pub(crate) fn files_of(self, app: &'a AppId) -> impl Iterator<Item = (&'a str, &'a str)> {
+        with_prefix(self.unit_files, app)
+            .filter(move |(_, text)| owner(text) == Some(app.as_str()))
+            .map(|(name, text)| (name, text.as_str()))
+    }
+
+    /// Containers labelled with the app.
+    pub(crate) fn containers_of(
+        self,
+        app: &'a AppId,
+    ) -> impl Iterator<Item = (&'a str, &'a ContainerState)> {
+        with_prefix(self.containers, app).filter(move |(_, state)| is_of(state, app))
+    }
+}
+
+/// Entries named like the app, or beginning with its id and another character. All names of an app
+/// do, so that a look at one app does not go through everything of all others.
+fn with_prefix<'a, T>(
+    map: &'a BTreeMap<String, T>,
+    app: &'a AppId,
+) -> impl Iterator<Item = (&'a str, &'a T)> {
+    let id = app.as_str();
+    map.range::<str, _>((Bound::Included(id), Bound::Unbounded))
+        .take_while(move |(name, _)| name.starts_with(id))
+        .filter(move |(name, _)| matches!(name.as_bytes().get(id.len()), None | Some(b'.' | b'-')))
+        .map(|(name, value)| (name.as_str(), value))
+}
+
+/// True when the container's label names the app.
+pub(crate) fn is_of(container: &ContainerState, app: &AppId) -> bool {
+    container.labels.get(LABEL_APP).is_some_and(|label| label == app.as_str())
+}
+
+/// The app that a unit file's label names.
+pub(crate) fn owner(text: &str) -> Option<&str> {
+    label(text, LABEL_APP)
+}
+
+/// True for the file of something that belongs to no single app.
+pub(crate) fn is_shared(text: &str) -> bool {
+    label(text, LABEL_SHARED).is_some()
+}
+
+/// Value of a label in the text of a unit file.
+fn label<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    let lines = text.lines().filter(|line| line.starts_with("Label="));
+    lines.into_iter().find_map(|line| {
+        let at = line.find(key)?;
+        let value = line[at + key.len()..].strip_prefix('=')?;
+        Some(&value[..value.find([' ', '"', '\'']).unwrap_or(value.len())])
+    })
+}
+
+/// Value of a key in the text of a unit file.
+pub(crate) fn key<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+}
+
+/// Seconds that a key such as `TimeoutStopSec=` gives, where it is a plain number.
+pub(crate) fn seconds(text: &str, name: &str) -> Option<u32> {
+    let value = key(text, name)?;
+    value.strip_suffix('s').unwrap_or(value).parse().ok()
+}
+
+/// The unit that Podman's generator makes of a file.
+pub(crate) fn unit_of(file_name: &str) -> Option<String> {
+    let (stem, kind) = file_name.rsplit_once('.')?;
+    match kind {
+        "container" => Some(format!("{stem}.service")),
+        "network" | "volume" | "build" => Some(format!("{stem}-{kind}.service")),
+        _ => None,
+    }
+}
+
+/// A service as it is wanted and as it was seen.
+#[derive(Debug)]
+pub(crate) struct Part<'a> {
+    pub(crate) name: &'a ServiceName,
+    pub(crate) service: &'a Service,
+    pub(crate) file: &'a UnitFile,
+    pub(crate) container: String,
+    pub(crate) unit: Option<&'a UnitState>,
+    pub(crate) phase: Phase,
+    pub(crate) masked: bool,
+    pub(crate) drift: Drift,
+}
+
+/// One app's desired and observed state side by side.
+#[derive(Debug)]
+pub(crate) struct Scene<'a> {
+    pub(crate) app: &'a DesiredApp,
+    pub(crate) deployment: &'a Deployment,
+    pub(crate) observed: &'a Observed,
+    pub(crate) facts: Facts<'a>,
+    pub(crate) all: &'a [DesiredApp],
+    pub(crate) intent: Intent,
+    pub(crate) parts: Vec<Part<'a>>,
+}
+
+impl<'a> Scene<'a> {
+    pub(crate) fn new(
+        app: &'a DesiredApp,
+        deployment: &'a Deployment,
+        observed: &'a Observed,
+        facts: Facts<'a>,
+        all: &'a [DesiredApp],
+        intent: Intent,
+    ) -> Self {
+        let mut scene = Self { app, deployment, observed, facts, all, intent, parts: Vec::new() };
+        scene.parts = deployment.files.iter().filter_map(|file| scene.part(file)).collect();
+        scene.stopped_with_the_rest();
+        scene
+    }
+
+    fn part(&self, file: &'a UnitFile) -> Option<Part<'a>> {
+        let UnitRole::Container(name) = &file.role else { return None };
+        let service = self.app.manifest.services.get(name)?;
+        let unit = self.facts.units.get(&file.unit);
+        let kind = |variable: &str| drift::of_variable(service, variable);
+        let old = self.facts.unit_files.get(&file.file_name).map(String::as_str);
+        Some(Part {
+            name,
+            service,
+            file,
+            container: names::container(&self.app.manifest, name),
+            unit,
+            phase: Phase::of(unit, service.oneshot, self.app.since),
+            masked: unit.is_some_and(|unit| unit.load == "masked"),
+            drift: drift::unit_file(old, &file.text, kind),
+        })
+    }
+
+    /// A service that ran to completion goes on no account of its own once everything else of the
+    /// app was stopped from outside.
+    fn stopped_with_the_rest(&mut self) {
+        let mut others = self.parts.iter().filter(|part| !part.service.oneshot).peekable();
+        if others.peek().is_none() || !others.all(|part| part.phase == Phase::StoppedOutside) {
+            return;
+        }
+        for part in &mut self.parts {
+            if part.service.oneshot && part.phase == Phase::Down && part.drift != Drift::Missing {
+                part.phase = Phase::StoppedOutside;
+            }
+        }
+    }
+
+    /// Files that are not of a container.
+    pub(crate) fn supports(&self) -> impl Iterator<Item = &'a UnitFile> {
+        let files = self.deployment.files.iter();
+        files.filter(|file| !matches!(file.role, UnitRole::Container(_)))
+    }
+
+    /// The text that a unit file of this name has now.
+    pub(crate) fn old_text(&self, file_name: &str) -> Option<&'a str> {
+        self.facts.unit_files.get(file_name).map(String::as_str)
+    }
+
+    /// How a file that is not of a container differs.
+    pub(crate) fn support_drift(&self, file: &UnitFile) -> Drift {
+        drift::unit_file(self.old_text(&file.file_name), &file.text, |_| Drift::Real)
+    }
+
+    /// Labelled unit files that the deployment does not name.
+    pub(crate) fn orphan_files(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let deployment = self.deployment;
+        self.facts
+            .files_of(&self.app.manifest.id)
+            .filter(|(name, _)| !deployment.files.iter().any(|file| file.file_name == *name))
+    }
+
+    /// Labelled containers that the deployment does not name.
+    pub(crate) fn orphan_containers(&self) -> impl Iterator<Item = &'a str> {
+        let names = self.facts.containers_of(&self.app.manifest.id).map(|(name, _)| name);
+        names.filter(|name| !self.parts.iter().any(|part| part.container == *name))
+    }
+
+    /// True when the app's own container of this part is there.
+    pub(crate) fn has_container(&self, part: &Part<'_>) -> bool {
+        let container = self.facts.containers.get(&part.container);
+        container.is_some_and(|container| is_of(container, &self.app.manifest.id))
+    }
+
+    /// True when the running container was made from other units than the wanted ones, where its
+    /// unit file is gone and cannot tell.
+    pub(crate) fn is_outdated(&self, part: &Part<'_>) -> bool {
+        let Some(container) = self.facts.containers.get(&part.container) else { return false };
+        [LABEL_MANIFEST, LABEL_ENV_HASH].iter().any(|key| {
+            container.labels.get(*key).map(String::as_str) != label(&part.file.text, key)
+        })
+    }
+}

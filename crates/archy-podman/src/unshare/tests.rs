@@ -1,0 +1,49 @@
+//! With a stand-in for `podman` that writes down its arguments.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::*;
+
+fn fake(dir: &Path, script: &str) -> PathBuf {
+    let program = dir.join("podman");
+    std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    program
+}
+
+#[tokio::test]
+async fn arguments_are_handed_over_one_by_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let program = fake(dir.path(), &format!("printf '%s\\n' \"$@\" > {}", log.display()));
+    let unshare = Unshare::new(program, Duration::from_secs(10));
+    unshare.chown(Path::new("/data/a $(b)/c"), (100, 102), true).await.unwrap();
+    let got = std::fs::read_to_string(log).unwrap();
+    assert_eq!(got, "unshare\nchown\n-hR\n100:102\n--\n/data/a $(b)/c\n");
+}
+
+#[tokio::test]
+async fn failures_are_told_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = Path::new("/data/x");
+    let program = fake(dir.path(), "echo no ranges >&2; exit 3");
+    let error = Unshare::new(program, Duration::from_secs(10)).remove_all(path).await;
+    assert!(
+        matches!(&error, Err(UnshareError::Failed { stderr, status, .. })
+            if stderr == "no ranges" && status.code() == Some(3)),
+        "{error:?}"
+    );
+    let program = fake(dir.path(), "exec sleep 1000");
+    let error = Unshare::new(program, Duration::from_millis(50)).remove_all(path).await;
+    assert!(matches!(error, Err(UnshareError::Timeout { verb: "rm", .. })), "{error:?}");
+    let error = Unshare::new("/nonexistent", Duration::from_secs(1)).remove_all(path).await;
+    assert!(matches!(error, Err(UnshareError::Start { .. })), "{error:?}");
+}
+
+#[test]
+fn paths() {
+    for bad in ["", "/", "data/x", "/data", "/data/../etc", "/data/x/.."] {
+        assert!(check(Path::new(bad)).is_err(), "{bad}");
+    }
+    assert!(check(Path::new("/var/lib/x")).is_ok());
+}

@@ -1,0 +1,337 @@
+//! A fake host: the engine's ports over a [`Model`].
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use archy_engine::ports::{
+    Containers, ExecOutput, Files, HookRequest, HostError, HostResult, Interest, Observe, Progress,
+    ProgressSink, UnitOutcome, Units,
+};
+use archy_manifest::model::{Owner, ReadyCheck, SecretKind, Service};
+use archy_manifest::template::{Placeholder, Template};
+use archy_plan::observed::FileState;
+use archy_plan::{DesiredApp, Known, Observed};
+use archy_quadlet::HostFacts;
+use archy_types::{AppId, Cause, Digest, PodmanVersion, Timestamp, UserError};
+use tokio::sync::mpsc;
+
+use crate::clock::TestClock;
+use crate::model::{Fault, Model};
+use archy_engine::ports::Clock as _;
+
+/// A host in memory. Cheap to clone; clones share it.
+#[derive(Debug, Clone)]
+pub struct FakeHost {
+    model: Arc<Mutex<Model>>,
+    clock: TestClock,
+    hints: mpsc::Sender<()>,
+}
+
+impl FakeHost {
+    /// An empty host, and the receiver of its hints.
+    #[must_use]
+    pub fn new(clock: TestClock) -> (Self, mpsc::Receiver<()>) {
+        let (hints, receiver) = mpsc::channel(16);
+        (Self { model: Arc::default(), clock, hints }, receiver)
+    }
+
+    /// The model, for looking and for breaking things.
+    pub fn model(&self) -> MutexGuard<'_, Model> {
+        self.model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the engine that something changed.
+    pub fn hint(&self) {
+        // a full queue already holds a hint
+        _ = self.hints.try_send(());
+    }
+
+    fn change<T>(
+        &self,
+        call: String,
+        needs: &Fault,
+        change: impl FnOnce(&mut Model, Timestamp) -> Result<T, UserError>,
+    ) -> HostResult<T> {
+        let mut model = self.model();
+        model.calls.push(call);
+        if model.broken(needs) {
+            return Err(away(needs));
+        }
+        change(&mut model, self.clock.now()).map_err(|error| HostError { error, retryable: false })
+    }
+}
+
+fn away(fault: &Fault) -> HostError {
+    let error = UserError::new("host-away", format!("The host does not answer: {fault:?}."));
+    HostError { error, retryable: true }
+}
+
+fn fact<T>(model: &Model, fault: &Fault, fact: T) -> Known<T> {
+    if model.broken(fault) {
+        Known::No(Cause::new("host-away", format!("{fault:?}")))
+    } else {
+        Known::Yes(fact)
+    }
+}
+
+/// Facts about the fake host that shape units.
+#[must_use]
+pub fn facts() -> HostFacts {
+    HostFacts {
+        podman: PodmanVersion { major: 5, minor: 4, patch: 2 },
+        controllers: ["cpu", "memory", "pids"].map(str::to_owned).into(),
+        data_dir: "/var/lib/archipelago".into(),
+        health_probe: "/usr/libexec/archipelago/archy-health".into(),
+        values: [
+            (Placeholder::HostIp, "10.0.0.5"),
+            (Placeholder::HostMdns, "node.local"),
+            (Placeholder::PublicHost, "10.0.0.5"),
+            (Placeholder::DiskGb, "100"),
+        ]
+        .map(|(placeholder, value)| (placeholder, value.to_owned()))
+        .into(),
+    }
+}
+
+impl Observe for FakeHost {
+    async fn observe(&self, _: &Interest) -> Observed {
+        let model = self.model();
+        let (podman, systemd) = (Fault::PodmanAway, Fault::SystemdAway);
+        Observed {
+            at: self.clock.now(),
+            host: facts(),
+            unit_files: Known::Yes(model.unit_files.clone()),
+            units: fact(&model, &systemd, model.units.clone()),
+            containers: fact(&model, &podman, model.containers.clone()),
+            images: fact(&model, &podman, model.images.clone()),
+            volumes: fact(&model, &podman, model.volumes.clone()),
+            networks: fact(&model, &podman, model.networks.clone()),
+            podman_secrets: fact(&model, &podman, model.podman_secrets.clone()),
+            secret_files: Known::Yes(model.secret_files.clone()),
+            app_files: Known::Yes(model.app_files.clone()),
+            listening: Known::Yes(model.foreign_ports.clone()),
+            disk_free_bytes: Known::Yes(1 << 40),
+            memory_available_bytes: Known::Yes(1 << 36),
+            architecture: "amd64".to_owned(),
+            strangers: archy_plan::observed::Strangers::default(),
+            platform: String::new(),
+            shutting_down: false,
+        }
+    }
+
+    async fn check_ready(
+        &self,
+        _: &AppId,
+        container: &str,
+        _: &Service,
+        _: Option<u16>,
+        _: &ReadyCheck,
+    ) -> HostResult<bool> {
+        Ok(self.model().containers.contains_key(container))
+    }
+
+    async fn log_tail(&self, container: &str, _: usize) -> Vec<String> {
+        vec![format!("last words of {container}")]
+    }
+}
+
+impl Containers for FakeHost {
+    async fn pull(&self, reference: &str, progress: ProgressSink, _: Duration) -> HostResult<()> {
+        progress(Progress { text: "half".to_owned(), percent: Some(50) });
+        if self.model().broken(&Fault::PullHangs) {
+            std::future::pending::<()>().await;
+        }
+        self.change(format!("pull {reference}"), &Fault::PodmanAway, |model, _| {
+            if model.broken(&Fault::PullFails) || !model.registry.contains(reference) {
+                return Err(UserError::new("pull-failed", format!("{reference}: not found")));
+            }
+            model.images.insert(reference.to_owned());
+            Ok(())
+        })
+    }
+
+    async fn remove_container(&self, name: &str) -> HostResult<()> {
+        self.change(format!("remove container {name}"), &Fault::PodmanAway, |model, _| {
+            model.containers.remove(name);
+            Ok(())
+        })
+    }
+
+    async fn remove_network(&self, name: &str) -> HostResult<()> {
+        self.change(format!("remove network {name}"), &Fault::PodmanAway, |model, _| {
+            model.networks.remove(name);
+            Ok(())
+        })
+    }
+
+    async fn remove_volume(&self, name: &str) -> HostResult<()> {
+        self.change(format!("remove volume {name}"), &Fault::PodmanAway, |model, _| {
+            model.volumes.remove(name);
+            Ok(())
+        })
+    }
+
+    async fn sync_secret(&self, name: &str) -> HostResult<()> {
+        self.change(format!("sync secret {name}"), &Fault::PodmanAway, |model, _| {
+            let hash = model.secret_files.get(name).cloned().ok_or_else(|| {
+                UserError::new("secret-missing", format!("The secret {name} has no file."))
+            })?;
+            model.podman_secrets.insert(name.to_owned(), hash);
+            Ok(())
+        })
+    }
+
+    async fn remove_secret(&self, name: &str) -> HostResult<()> {
+        self.change(format!("remove secret {name}"), &Fault::PodmanAway, |model, _| {
+            model.podman_secrets.remove(name);
+            Ok(())
+        })
+    }
+
+    async fn exec(
+        &self,
+        container: &str,
+        command: &[String],
+        _: Option<&str>,
+        _: Duration,
+    ) -> HostResult<ExecOutput> {
+        let call = format!("exec {container} {}", command.join(" "));
+        self.change(call, &Fault::PodmanAway, |_, _| {
+            Ok(ExecOutput { exit_code: 0, output: String::new() })
+        })
+    }
+
+    async fn copy_in(&self, container: &str, src: &str, dest: &str) -> HostResult<()> {
+        self.change(format!("copy {src} to {container}:{dest}"), &Fault::PodmanAway, |_, _| Ok(()))
+    }
+
+    async fn http(&self, request: &HookRequest, _: Duration) -> HostResult<(u16, String)> {
+        self.change(format!("{} {}", request.method, request.path), &Fault::PodmanAway, |_, _| {
+            Ok((200, String::new()))
+        })
+    }
+}
+
+impl Units for FakeHost {
+    async fn write_unit_file(&self, file_name: &str, text: &str) -> HostResult<()> {
+        self.change(format!("write {file_name}"), &Fault::DiskFull, |model, _| {
+            model.unit_files.insert(file_name.to_owned(), text.to_owned());
+            Ok(())
+        })
+    }
+
+    async fn remove_unit_file(&self, file_name: &str) -> HostResult<()> {
+        self.change(format!("remove {file_name}"), &Fault::DiskFull, |model, _| {
+            model.unit_files.remove(file_name);
+            Ok(())
+        })
+    }
+
+    async fn check_unit_files(&self, _: &[(String, String)]) -> HostResult<()> {
+        Ok(())
+    }
+
+    async fn reload(&self) -> HostResult<()> {
+        self.change("reload".to_owned(), &Fault::SystemdAway, |model, _| {
+            model.reload();
+            Ok(())
+        })
+    }
+
+    async fn start(&self, units: &[String], _: Duration) -> Vec<UnitOutcome> {
+        self.each(units, "start", Model::start)
+    }
+
+    async fn stop(&self, units: &[String], _: Duration) -> Vec<UnitOutcome> {
+        self.each(units, "stop", Model::stop)
+    }
+}
+
+impl FakeHost {
+    fn each(
+        &self,
+        units: &[String],
+        verb: &str,
+        act: impl Fn(&mut Model, &str, Timestamp) -> Result<(), UserError>,
+    ) -> Vec<UnitOutcome> {
+        let one = |unit: &String| {
+            let done = self.change(format!("{verb} {unit}"), &Fault::SystemdAway, |model, now| {
+                act(model, unit, now)
+            });
+            UnitOutcome { unit: unit.clone(), failure: done.err().map(|failure| failure.error) }
+        };
+        units.iter().map(one).collect()
+    }
+}
+
+impl Files for FakeHost {
+    async fn make_directory(&self, app: &AppId, path: &str, _: Option<Owner>) -> HostResult<()> {
+        self.change(format!("mkdir {app}/{path}"), &Fault::DiskFull, |model, _| {
+            let files = model.app_files.entry(app.clone()).or_default();
+            files.insert(path.to_owned(), FileState::Directory);
+            Ok(())
+        })
+    }
+
+    async fn generate_secret(&self, name: &str, _: SecretKind) -> HostResult<()> {
+        self.change(format!("generate secret {name}"), &Fault::DiskFull, |model, _| {
+            let hash = Digest::of(name.as_bytes()).hex();
+            model.secret_files.entry(name.to_owned()).or_insert(hash);
+            Ok(())
+        })
+    }
+
+    async fn make_cert(
+        &self,
+        app: &AppId,
+        crt: &str,
+        key: &str,
+        _: &str,
+        _: &[String],
+    ) -> HostResult<()> {
+        self.change(format!("make cert {app}/{crt}"), &Fault::DiskFull, |model, _| {
+            let files = model.app_files.entry(app.clone()).or_default();
+            for path in [crt, key] {
+                let hash = Digest::of(path.as_bytes()).hex();
+                files.insert(path.to_owned(), FileState::File { hash });
+            }
+            Ok(())
+        })
+    }
+
+    async fn write_file(
+        &self,
+        app: &DesiredApp,
+        path: &str,
+        content: &Template,
+        _: bool,
+        _: u32,
+    ) -> HostResult<()> {
+        let id = &app.manifest.id;
+        self.change(format!("write {id}/{path}"), &Fault::DiskFull, |model, _| {
+            let text = content.resolve(|placeholder| {
+                Ok::<_, UserError>(
+                    facts().values.get(placeholder).cloned().unwrap_or_else(|| "?".to_owned()),
+                )
+            })?;
+            let hash = Digest::of(text.as_bytes()).hex();
+            let files = model.app_files.entry(id.clone()).or_default();
+            files.insert(path.to_owned(), FileState::File { hash });
+            Ok(())
+        })
+    }
+
+    async fn purge_data(&self, app: &AppId) -> HostResult<()> {
+        self.change(format!("purge {app}"), &Fault::DiskFull, |model, _| {
+            model.app_files.remove(app);
+            Ok(())
+        })
+    }
+
+    async fn purge_secret(&self, name: &str) -> HostResult<()> {
+        self.change(format!("purge secret {name}"), &Fault::DiskFull, |model, _| {
+            model.secret_files.remove(name);
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,158 @@
+//! A ledger in memory that outlives an engine, for crash tests.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use archy_engine::ports::{Ending, Ledger, OpenOperation};
+use archy_plan::{DesiredApp, Plan};
+use archy_types::{Actor, AppId, Cause, OperationId, Timestamp, UserError};
+
+/// One operation as noted.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// App.
+    pub app: AppId,
+    /// Kind.
+    pub kind: String,
+    /// Who asked.
+    pub actor: Actor,
+    /// When.
+    pub started: Timestamp,
+    /// Steps that were begun.
+    pub steps: Vec<String>,
+    /// How it ended.
+    pub ending: Option<Ending>,
+}
+
+/// What the ledger holds.
+#[derive(Debug, Default)]
+pub struct Books {
+    /// Desired state.
+    pub apps: BTreeMap<AppId, DesiredApp>,
+    /// Operations; the id is the index plus one.
+    pub operations: Vec<Entry>,
+    /// Events.
+    pub events: Vec<(AppId, Cause)>,
+}
+
+/// A ledger in memory. Cheap to clone; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryLedger {
+    books: Arc<Mutex<Books>>,
+}
+
+impl MemoryLedger {
+    /// The books.
+    pub fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Books {
+    fn add(&mut self, app: &AppId, kind: &str, actor: &Actor, now: Timestamp) -> OperationId {
+        self.operations.push(Entry {
+            app: app.clone(),
+            kind: kind.to_owned(),
+            actor: actor.clone(),
+            started: now,
+            steps: Vec::new(),
+            ending: None,
+        });
+        OperationId(i64::try_from(self.operations.len()).unwrap_or(i64::MAX))
+    }
+
+    fn operation(&mut self, id: OperationId) -> Option<&mut Entry> {
+        self.operations.get_mut(usize::try_from(id.0 - 1).ok()?)
+    }
+}
+
+impl Ledger for MemoryLedger {
+    async fn load(&self) -> Result<Vec<DesiredApp>, UserError> {
+        Ok(self.books().apps.values().cloned().collect())
+    }
+
+    async fn accept(
+        &self,
+        app: &DesiredApp,
+        _: Option<&[u8]>,
+        kind: &str,
+        now: Timestamp,
+    ) -> Result<OperationId, UserError> {
+        let mut books = self.books();
+        let id = app.manifest.id.clone();
+        if books.apps.get(&id).is_some_and(|old| old.generation >= app.generation) {
+            return Err(UserError::new("generation-stale", "An older wish was refused."));
+        }
+        books.apps.insert(id.clone(), app.clone());
+        Ok(books.add(&id, kind, &app.actor, now))
+    }
+
+    async fn forget(&self, app: &AppId) -> Result<(), UserError> {
+        self.books().apps.remove(app);
+        Ok(())
+    }
+
+    async fn open(
+        &self,
+        app: &AppId,
+        kind: &str,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<OperationId, UserError> {
+        Ok(self.books().add(app, kind, actor, now))
+    }
+
+    async fn planned(&self, _: OperationId, _: &Plan, _: Timestamp) -> Result<(), UserError> {
+        Ok(())
+    }
+
+    async fn step(
+        &self,
+        operation: OperationId,
+        _: u32,
+        text: &str,
+        _: Timestamp,
+    ) -> Result<(), UserError> {
+        if let Some(entry) = self.books().operation(operation) {
+            entry.steps.push(text.to_owned());
+        }
+        Ok(())
+    }
+
+    async fn finish(
+        &self,
+        operation: OperationId,
+        ending: &Ending,
+        _: Timestamp,
+    ) -> Result<(), UserError> {
+        if let Some(entry) = self.books().operation(operation) {
+            entry.ending = Some(ending.clone());
+        }
+        Ok(())
+    }
+
+    async fn open_operations(&self) -> Result<Vec<OpenOperation>, UserError> {
+        let books = self.books();
+        let open = books.operations.iter().zip(1..).filter(|(entry, _)| entry.ending.is_none());
+        Ok(open
+            .map(|(entry, id)| OpenOperation {
+                id: OperationId(id),
+                app: entry.app.clone(),
+                kind: entry.kind.clone(),
+                actor: entry.actor.clone(),
+                started: entry.started,
+            })
+            .collect())
+    }
+
+    async fn event(
+        &self,
+        app: &AppId,
+        cause: &Cause,
+        _: &Actor,
+        _: Timestamp,
+    ) -> Result<(), UserError> {
+        self.books().events.push((app.clone(), cause.clone()));
+        Ok(())
+    }
+}

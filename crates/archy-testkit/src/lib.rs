@@ -1,0 +1,11 @@
+//! Builders and a fake host for tests. Only ever a dev-dependency.
+
+pub mod clock;
+pub mod host;
+pub mod ledger;
+pub mod model;
+
+pub use clock::TestClock;
+pub use host::FakeHost;
+pub use ledger::MemoryLedger;
+pub use model::{Fault, Model};

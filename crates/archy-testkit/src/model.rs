@@ -1,0 +1,218 @@
+//! The state of a host in memory: units, containers, files, and faults that were put in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use archy_manifest::model::Protocol;
+use archy_plan::observed::{ActiveState, ContainerState, FileState, UnitState};
+use archy_types::{AppId, Health, Timestamp, UserError};
+
+/// Something that goes wrong until it is taken out again.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// Podman does not answer: every question about containers is unknown, every wish fails.
+    PodmanAway,
+    /// systemd does not answer.
+    SystemdAway,
+    /// Pulls fail.
+    PullFails,
+    /// Pulls never end.
+    PullHangs,
+    /// This unit's container ends at once until the start limit is hit.
+    Crashes(String),
+    /// This unit does not stop.
+    WillNotStop(String),
+    /// No space is left for files.
+    DiskFull,
+}
+
+/// A host in memory.
+#[derive(Debug, Clone, Default)]
+pub struct Model {
+    /// Files in the Quadlet directory.
+    pub unit_files: BTreeMap<String, String>,
+    /// What the manager has read of them.
+    pub loaded: BTreeMap<String, String>,
+    /// Units.
+    pub units: BTreeMap<String, UnitState>,
+    /// Containers.
+    pub containers: BTreeMap<String, ContainerState>,
+    /// Images that are present.
+    pub images: BTreeSet<String>,
+    /// Images that a pull finds.
+    pub registry: BTreeSet<String>,
+    /// Volumes.
+    pub volumes: BTreeSet<String>,
+    /// Networks.
+    pub networks: BTreeSet<String>,
+    /// Podman secrets and the hash of their content.
+    pub podman_secrets: BTreeMap<String, String>,
+    /// Secret files and the hash of their content.
+    pub secret_files: BTreeMap<String, String>,
+    /// Files of apps.
+    pub app_files: BTreeMap<AppId, BTreeMap<String, FileState>>,
+    /// Ports that something foreign listens on.
+    pub foreign_ports: BTreeSet<(u16, Protocol)>,
+    /// What goes wrong.
+    pub faults: BTreeSet<Fault>,
+    /// Every call that changed something, in order.
+    pub calls: Vec<String>,
+    /// Containers made so far, for their ids.
+    pub made: u64,
+}
+
+/// The container that a Quadlet file describes.
+struct Spec {
+    name: String,
+    image: String,
+    labels: BTreeMap<String, String>,
+    networks: Vec<String>,
+    volumes: Vec<String>,
+}
+
+impl Model {
+    /// True when the fault is in.
+    #[must_use]
+    pub fn broken(&self, fault: &Fault) -> bool {
+        self.faults.contains(fault)
+    }
+
+    /// Reads the unit files, as a daemon-reload does.
+    pub fn reload(&mut self) {
+        self.loaded = self.unit_files.clone();
+        let known: BTreeSet<String> = self.loaded.keys().map(|file| unit_of(file)).collect();
+        self.units.retain(|unit, state| known.contains(unit) || state.active == ActiveState::Active);
+        for unit in known {
+            self.units.entry(unit).or_insert_with(inactive);
+        }
+    }
+
+    /// Starts a unit.
+    ///
+    /// # Errors
+    /// What systemd would say.
+    pub fn start(&mut self, unit: &str, now: Timestamp) -> Result<(), UserError> {
+        let Some((_, text)) = self.loaded.iter().find(|(file, _)| unit_of(file) == unit) else {
+            return Err(UserError::new("unit-missing", format!("Unit {unit} not found.")));
+        };
+        let text = text.clone();
+        if self.units.get(unit).is_some_and(|state| state.active == ActiveState::Active) {
+            return Ok(());
+        }
+        if !text.contains("[Container]") {
+            self.set_active(unit, now);
+            return Ok(());
+        }
+        let spec = parse(&text);
+        if !self.images.contains(&spec.image) && !spec.image.starts_with("localhost/") {
+            self.set_failed(unit, "exit-code", now);
+            return Err(UserError::new("unit-failed", format!("{unit}: image not known")));
+        }
+        if self.broken(&Fault::Crashes(unit.to_owned())) {
+            self.set_failed(unit, "start-limit-hit", now);
+            return Err(UserError::new("unit-failed", format!("{unit}: start-limit-hit")));
+        }
+        self.networks.extend(spec.networks.iter().cloned());
+        self.volumes.extend(spec.volumes.iter().cloned());
+        self.made += 1;
+        let container = ContainerState {
+            labels: spec.labels,
+            state: "running".to_owned(),
+            health: Health::Healthy,
+            health_output: None,
+            exit_code: None,
+            id: format!("{:064x}", self.made),
+            started_at: Some(now),
+        };
+        self.containers.insert(spec.name, container);
+        self.set_active(unit, now);
+        Ok(())
+    }
+
+    /// Stops a unit; its container goes with it.
+    ///
+    /// # Errors
+    /// What systemd would say.
+    pub fn stop(&mut self, unit: &str, now: Timestamp) -> Result<(), UserError> {
+        if self.broken(&Fault::WillNotStop(unit.to_owned())) {
+            return Err(UserError::new("stop-timeout", format!("{unit} did not stop.")));
+        }
+        if let Some((_, text)) = self.loaded.iter().find(|(file, _)| unit_of(file) == unit) {
+            let name = parse(text).name;
+            self.containers.remove(&name);
+        }
+        if let Some(state) = self.units.get_mut(unit) {
+            state.active = ActiveState::Inactive;
+            state.sub = "dead".to_owned();
+            state.result = "success".to_owned();
+            state.inactive_since = Some(now);
+        }
+        Ok(())
+    }
+
+    fn set_active(&mut self, unit: &str, now: Timestamp) {
+        let mut state = inactive();
+        state.active = ActiveState::Active;
+        state.sub = "running".to_owned();
+        state.active_since = Some(now);
+        self.units.insert(unit.to_owned(), state);
+    }
+
+    /// Puts a unit into the failed state.
+    pub fn set_failed(&mut self, unit: &str, result: &str, now: Timestamp) {
+        let mut state = inactive();
+        state.active = ActiveState::Failed;
+        state.sub = "failed".to_owned();
+        state.result = result.to_owned();
+        state.exit_status = Some(1);
+        state.inactive_since = Some(now);
+        self.units.insert(unit.to_owned(), state);
+    }
+}
+
+/// The unit that Podman's generator makes of a file (podman-systemd.unit(5)).
+#[must_use]
+pub fn unit_of(file_name: &str) -> String {
+    let (stem, kind) = file_name.rsplit_once('.').unwrap_or((file_name, ""));
+    match kind {
+        "container" => format!("{stem}.service"),
+        other => format!("{stem}-{other}.service"),
+    }
+}
+
+fn inactive() -> UnitState {
+    UnitState {
+        load: "loaded".to_owned(),
+        active: ActiveState::Inactive,
+        sub: "dead".to_owned(),
+        result: "success".to_owned(),
+        exit_status: None,
+        restarts: 0,
+        active_since: None,
+        inactive_since: None,
+    }
+}
+
+fn parse(text: &str) -> Spec {
+    let values = |key: &str| {
+        let prefix = format!("{key}=");
+        text.lines().filter_map(|line| line.strip_prefix(&prefix).map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let labels = values("Label")
+        .iter()
+        .filter_map(|label| {
+            let (key, value) = label.trim_matches('"').split_once('=')?;
+            Some((key.to_owned(), value.to_owned()))
+        })
+        .collect();
+    let reference = |value: &String, suffix: &str| {
+        let name = value.split(':').next().unwrap_or_default();
+        name.strip_suffix(suffix).map(str::to_owned)
+    };
+    Spec {
+        name: values("ContainerName").pop().unwrap_or_default(),
+        image: values("Image").pop().unwrap_or_default(),
+        labels,
+        networks: values("Network").iter().filter_map(|v| reference(v, ".network")).collect(),
+        volumes: values("Volume").iter().filter_map(|v| reference(v, ".volume")).collect(),
+    }
+}

@@ -1,0 +1,77 @@
+//! What `start`, `stop` and `restart` share.
+
+use archy_api::Method;
+use archy_api::package::{AcceptedResult, AppParams};
+
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::ui::Style;
+use crate::wait;
+
+/// Words about one action.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Words {
+    /// `started`
+    pub(crate) done: &'static str,
+    /// `is being started`
+    pub(crate) going: &'static str,
+    /// `already runs`
+    pub(crate) already: &'static str,
+}
+
+/// Asks for the action on every app first, then waits for all of them. The first failure is
+/// reported after the others have ended.
+pub(crate) async fn run<M>(
+    context: &Context,
+    apps: &[String],
+    words: Words,
+) -> Result<(), CommandError>
+where
+    M: Method<Params = AppParams, Result = AcceptedResult>,
+{
+    let mut failures = Vec::new();
+    let mut accepted = Vec::new();
+    for app in apps {
+        match context.client.call::<M>(AppParams { id: app.clone() }).await {
+            Ok(answer) => accepted.push(answer),
+            Err(error) => failures.push(CommandError::from(error)),
+        }
+    }
+    let mut results = Vec::new();
+    for answer in accepted {
+        match end(context, &answer, words).await {
+            Ok(line) => results.push((answer, line)),
+            Err(error) => failures.push(error),
+        }
+    }
+    if !results.is_empty() {
+        let answers: Vec<_> = results.iter().map(|(answer, _)| answer).collect();
+        context.ui.result(&answers, |paint| {
+            let lines = results.iter().map(|(_, line)| paint.paint(Style::Good, line));
+            lines.collect::<Vec<_>>().join("\n")
+        })?;
+    }
+    let mut failures = failures.into_iter();
+    let Some(first) = failures.next() else { return Ok(()) };
+    for other in failures {
+        context.ui.error(&other);
+    }
+    Err(first)
+}
+
+/// Waits for an accepted request, if that is wanted; gives the sentence about it.
+pub(crate) async fn end(
+    context: &Context,
+    answer: &AcceptedResult,
+    words: Words,
+) -> Result<String, CommandError> {
+    let app = &answer.package_id;
+    match answer.operation {
+        None => Ok(format!("{app} {}.", words.already)),
+        Some(_) if !context.wait => Ok(format!("{app} {}.", words.going)),
+        Some(id) => {
+            wait::operation(context, app, id).await?;
+            Ok(format!("{app} {}.", words.done))
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! One file per command, and the table that finds it.
+
+pub(crate) mod app;
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod doctor;
+pub(crate) mod exec;
+pub(crate) mod history;
+pub(crate) mod install;
+mod lifecycle;
+pub(crate) mod list;
+pub(crate) mod logs;
+pub(crate) mod plan;
+pub(crate) mod restart;
+pub(crate) mod start;
+pub(crate) mod status;
+pub(crate) mod stop;
+pub(crate) mod uninstall;
+
+use crate::cli::Command;
+use crate::context::Context;
+use crate::error::CommandError;
+
+/// Runs a command: one line each.
+pub(crate) async fn dispatch(context: &Context, command: Command) -> Result<(), CommandError> {
+    match command {
+        Command::App(command) => app::run(context, &command),
+        Command::Install(args) => install::run(context, args).await,
+        Command::List(args) => list::run(context, &args).await,
+        Command::Status(args) => status::run(context, &args).await,
+        Command::Plan(args) => plan::run(context, args).await,
+        Command::Start(args) => start::run(context, &args).await,
+        Command::Stop(args) => stop::run(context, &args).await,
+        Command::Restart(args) => restart::run(context, &args).await,
+        Command::Uninstall(args) => uninstall::run(context, &args).await,
+        Command::Logs(args) => logs::run(context, args).await,
+        Command::Exec(args) => exec::run(context, args).await,
+        Command::Config(command) => config::run(context, command).await,
+        Command::History(args) => history::run(context, &args).await,
+        Command::Doctor(args) => doctor::run(context, &args).await,
+        Command::Completions(args) => completions::run(context, &args),
+    }
+}

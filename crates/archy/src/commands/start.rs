@@ -1,0 +1,21 @@
+//! `archy start`.
+
+use archy_api::method::PackageStart;
+
+use super::lifecycle::{self, Words};
+use crate::context::Context;
+use crate::error::CommandError;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Apps
+    #[arg(required = true, value_name = "APP")]
+    apps: Vec<String>,
+}
+
+/// Runs it.
+pub(crate) async fn run(context: &Context, args: &Args) -> Result<(), CommandError> {
+    let words = Words { done: "is started", going: "is being started", already: "already runs" };
+    lifecycle::run::<PackageStart>(context, &args.apps, words).await
+}

@@ -1,0 +1,22 @@
+//! `archy stop`.
+
+use archy_api::method::PackageStop;
+
+use super::lifecycle::{self, Words};
+use crate::context::Context;
+use crate::error::CommandError;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Apps
+    #[arg(required = true, value_name = "APP")]
+    apps: Vec<String>,
+}
+
+/// Runs it.
+pub(crate) async fn run(context: &Context, args: &Args) -> Result<(), CommandError> {
+    let words =
+        Words { done: "is stopped", going: "is being stopped", already: "is already stopped" };
+    lifecycle::run::<PackageStop>(context, &args.apps, words).await
+}

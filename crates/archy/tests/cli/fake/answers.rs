@@ -1,0 +1,133 @@
+//! What the fake daemon answers.
+
+use archy_api::rpc::{ErrorObject, FORBIDDEN, REFUSED, Request};
+use archy_types::AppState;
+use serde_json::{Value, json};
+
+use super::world::World;
+
+type Answer = Result<Value, Box<ErrorObject>>;
+
+pub(crate) fn answer(world: &mut World, request: &Request) -> Answer {
+    let params = request.params.clone().unwrap_or_default();
+    let id = params["id"].as_str().unwrap_or_default().to_owned();
+    match request.method.as_str() {
+        "health" => Ok(json!({"status": "ok", "crash_recovery_complete": true,
+            "uptime_seconds": 5, "version": "0.1.0"})),
+        "server.get-state" => {
+            if !world.subscriptions {
+                world.tick();
+            }
+            Ok(json!({"seq": world.seq, "data": world.state}))
+        }
+        "node.status" => Ok(json!({"name": "Home", "hostname": "node", "version": "0.1.0",
+            "uptime_seconds": 3725, "is_setup": false, "seq": 1, "observed_at": 0,
+            "apps": {"installed": 2, "running": 1, "stopped": 0, "failed": 1, "unhealthy": 0}})),
+        "system.info" => Ok(info()),
+        "package.available" => Ok(json!({
+            "apps": [{"id": "shop", "name": "Shop", "version": "2.0.0", "description": "Sells.",
+                "category": null, "source": "local", "installed": false}],
+            "broken": [{"name": "broken", "error": {"code": "manifest-invalid",
+                "message": "Invalid manifest: line 1."}}]})),
+        "package.history" => {
+            let records: Vec<_> = world
+                .journal
+                .iter()
+                .rev()
+                .filter(|record| id.is_empty() || record.package_id == id)
+                .collect();
+            Ok(json!({"operations": records}))
+        }
+        "package.config.get" => Ok(config()),
+        "package.exec" => exec(&params),
+        "package.plan" => plan(&id),
+        _ => change(world, &request.method, &id),
+    }
+}
+
+fn change(world: &mut World, method: &str, id: &str) -> Answer {
+    if method == "package.install" {
+        return install(world, id);
+    }
+    if id == "locked" {
+        return refused(FORBIDDEN, "insufficient-permissions", "insufficient permissions");
+    }
+    let Some(data) = world.state.package_data.get(id) else {
+        return refused(REFUSED, "app-not-found", "Not found: no such app.");
+    };
+    let stopped = data.status.state == AppState::Stopped;
+    let (kind, during) = match method {
+        "package.stop" if stopped => {
+            return Ok(json!({"package_id": id, "status": "unchanged", "operation": null}));
+        }
+        "package.start" => ("start", AppState::Starting),
+        "package.stop" => ("stop", AppState::Stopping),
+        "package.restart" => ("restart", AppState::Starting),
+        "package.uninstall" => ("uninstall", AppState::Removing),
+        "package.config.set" => ("config", AppState::Starting),
+        _ => return refused(-32601, "method-not-found", "Not found: no such method."),
+    };
+    let operation = world.begin(id, kind, during);
+    Ok(json!({"package_id": id, "status": kind, "operation": operation}))
+}
+
+fn install(world: &mut World, id: &str) -> Answer {
+    match id {
+        "unknown" => refused(REFUSED, "manifest-not-found", "Not found: no manifest."),
+        "refused" => refused(REFUSED, "port-taken", "Port 80 is taken."),
+        _ => {
+            let operation = world.begin(id, "install", AppState::Installing);
+            Ok(json!({"package_id": id, "status": "installing", "operation": operation}))
+        }
+    }
+}
+
+fn exec(params: &Value) -> Answer {
+    let words: Vec<_> =
+        params["command"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let exit_code = if words == ["false"] { 9 } else { 0 };
+    Ok(json!({"exit_code": exit_code, "output": format!("{}\n", words.join(" "))}))
+}
+
+fn plan(id: &str) -> Answer {
+    let refused = id == "refused";
+    let checks = match refused {
+        true => json!([{"severity": "error", "code": "port-taken", "message": "Port 80 is taken.",
+            "mend": "Choose another."}]),
+        false => {
+            json!([{"severity": "note", "code": "data", "message": "2 GiB of data.", "mend": null}])
+        }
+    };
+    Ok(json!({"package_id": id, "generation": 2, "manifest": "sha256:00", "allowed": !refused,
+        "checks": checks, "steps": [
+            {"kind": "stop-units", "text": "Stops blog.service", "reason": "it is uninstalled"},
+            {"kind": "write-unit-file", "text": "Changes blog.container", "reason": "another image",
+                "diff": "-Image=a\n+Image=b\n"},
+            {"kind": "purge-volume", "text": "Removes volume blog-data with its data",
+                "reason": "the owner asked for a purge", "target": "blog-data"}]}))
+}
+
+fn config() -> Value {
+    json!({"package_id": "blog", "settings": [
+        {"key": "title", "label": "Title", "kind": "text", "value": "Ours", "is_set": true,
+            "required": false},
+        {"key": "count", "label": "Per page", "kind": "number", "default": 5, "is_set": false,
+            "required": false, "min": 1.0, "max": 50.0},
+        {"key": "token", "label": "Token", "kind": "secret", "is_set": true, "required": true}]})
+}
+
+fn info() -> Value {
+    json!({"version": "0.1.0", "hostname": "node", "os": "Debian", "kernel": "6.12",
+        "architecture": "amd64", "node_mode": true, "host_ip": "192.0.2.1",
+        "podman_version": "5.4.2", "podman_floor": "5.4.0", "systemd_version": "257",
+        "user": {"name": "archipelago", "uid": 1000, "lingering": true, "subuids": 65536,
+            "subgids": 5},
+        "cgroup_controllers": ["pids"], "data_dir": "/data", "unit_dir": "/units",
+        "unit_dir_writable": true, "disk_total_bytes": 107_374_182_400_u64,
+        "disk_free_bytes": 6_442_450_944_u64, "memory_total_bytes": 1, "memory_available_bytes": 1,
+        "api_addresses": [], "unknown": []})
+}
+
+fn refused(number: i64, code: &'static str, message: &str) -> Answer {
+    Err(Box::new(ErrorObject::new(number, code, message)))
+}

@@ -1,0 +1,9 @@
+//! The binary as people run it: help texts, offline commands, and commands against a fake daemon.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+mod commands;
+mod fake;
+mod help;
+mod manifests;
+mod run;

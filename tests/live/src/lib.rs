@@ -1,0 +1,10 @@
+//! Tests on a real node: systemd, rootless Podman, the Debian package, real software.
+//!
+//! `cargo xtask test` runs them. Each test has a node of its own, removed at its end
+//! (`ARCHY_KEEP_NODES=1` keeps it for a look).
+
+mod http;
+mod stand;
+
+pub use http::{Answer, get, request};
+pub use stand::Stand;

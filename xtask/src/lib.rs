@@ -1,0 +1,15 @@
+//! The tasks of this workspace as a library: test nodes, images and the registry they pull from.
+//!
+//! The binary `xtask` is a thin command line over these modules; `tests/live` uses them directly.
+pub mod cache;
+pub mod codegen;
+pub mod desktop;
+pub mod dist;
+pub mod images;
+pub mod node;
+pub mod platform;
+pub mod sh;
+pub mod test;
+pub mod tidy;
+pub mod up;
+pub mod workspace;
