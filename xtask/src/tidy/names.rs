@@ -7,7 +7,8 @@ use super::Finding;
 const MANIFESTS: &[&str] = &["apps", "tests/apps"];
 
 /// Ids that are words of the code as well.
-const COMMON_WORDS: &[&str] = &["probe", "files", "web", "git"];
+const COMMON_WORDS: &[&str] =
+    &["probe", "files", "web", "git", "website", "sync", "metrics", "objects", "relay"];
 
 /// No quoted string of the crates, tests apart, is an app's id.
 pub(super) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {

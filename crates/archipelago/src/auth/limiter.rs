@@ -25,10 +25,13 @@ impl Limit {
     }
 }
 
+/// What is limited, and for whom.
+type Key = (&'static str, Option<IpAddr>);
+
 /// Remembers calls. Time is given by the caller as the milliseconds of any steady clock.
 #[derive(Debug, Default)]
 pub struct Limiter {
-    calls: Mutex<HashMap<(&'static str, Option<IpAddr>), VecDeque<u64>>>,
+    calls: Mutex<HashMap<Key, VecDeque<u64>>>,
 }
 
 impl Limiter {

@@ -102,6 +102,7 @@ impl Paths {
                 | "data"
                 | "identities"
                 | "identity"
+                | "logs"
                 | "secrets"
                 | "settings"
                 | "sideload"
@@ -126,7 +127,7 @@ pub(super) fn default_file(
 /// The probe's place: next to the daemon where it is, else where the package puts it.
 fn beside(executable: &Path) -> PathBuf {
     let near = executable.with_file_name("archy-health");
-    if near.exists() { near } else { PathBuf::from("/usr/lib/archipelago/archy-health") }
+    if near.exists() { near } else { PathBuf::from("/usr/libexec/archipelago/archy-health") }
 }
 
 /// Directories that the others follow from.

@@ -89,5 +89,5 @@ async fn unit_changes(bus: &Bus, hints: &mpsc::Sender<()>) {
 
 fn hint(hints: &mpsc::Sender<()>) {
     // one waiting hint is enough
-    drop(hints.try_send(()));
+    _ = hints.try_send(());
 }

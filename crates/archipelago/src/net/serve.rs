@@ -43,6 +43,9 @@ impl Default for Limits {
     }
 }
 
+/// Connections by address.
+type Counts = Arc<Mutex<HashMap<IpAddr, usize>>>;
+
 /// Largest head of a request, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
 
@@ -52,7 +55,7 @@ pub struct Server {
     router: Router,
     limits: Limits,
     slots: Arc<Semaphore>,
-    by_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    by_address: Counts,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -212,7 +215,7 @@ impl Server {
 /// Counts a connection for as long as it lasts.
 struct Ticket {
     _slot: OwnedSemaphorePermit,
-    counted: Option<(IpAddr, Arc<Mutex<HashMap<IpAddr, usize>>>)>,
+    counted: Option<(IpAddr, Counts)>,
 }
 
 impl Drop for Ticket {

@@ -1,5 +1,12 @@
 //! A whole daemon in the test's process: real TLS, real store, real sockets, a fake engine.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    unreachable_pub,
+    reason = "helpers of tests fail by panicking, and are shared between this binary's modules"
+)]
+
 mod access;
 mod auth;
 mod limits;

@@ -48,6 +48,7 @@ impl<'a> Moves<'a> {
         }
         if scene.intent == Intent::Converge {
             moves.hold_back_dependants(scene);
+            moves.pull_in(scene);
         }
         moves
     }
@@ -148,6 +149,24 @@ impl<'a> Moves<'a> {
             });
             let Some(at) = blocked else { return };
             self.start.swap_remove(at);
+        }
+    }
+}
+
+impl Moves<'_> {
+    /// What comes back after a change brings up what it depends on: systemd would do so anyway.
+    fn pull_in(&mut self, scene: &Scene<'_>) {
+        loop {
+            let missing = self.start.iter().find_map(|(index, _)| {
+                scene.parts[*index].service.depends_on.keys().find_map(|name| {
+                    let other = index_of(scene, name)?;
+                    let part = &scene.parts[other];
+                    let up = part.phase == Phase::Up || part.masked || self.starts(other);
+                    (!up).then_some(other)
+                })
+            });
+            let Some(other) = missing else { return };
+            self.start.push((other, "a service that is restarted depends on it"));
         }
     }
 }

@@ -8,7 +8,7 @@ use archy_plan::{DesiredApp, DesiredState};
 use archy_types::{Actor, Digest, Generation, Timestamp};
 
 /// One container with a directory, a volume and a secret.
-pub const SMALL: &str = r#"
+pub(crate) const SMALL: &str = r#"
 app:
   id: diary
   name: Diary
@@ -40,7 +40,7 @@ app:
 "#;
 
 /// Several services with an init service, on the app's own network.
-pub const STACK: &str = r#"
+pub(crate) const STACK: &str = r#"
 app:
   id: forum
   name: Forum
@@ -74,7 +74,7 @@ app:
 "#;
 
 /// An app that is built on the node, on the shared network.
-pub const BUILT: &str = r#"
+pub(crate) const BUILT: &str = r#"
 app:
   id: sketch
   name: Sketch
@@ -88,7 +88,7 @@ app:
 "#;
 
 /// Parses a manifest of a test.
-pub fn manifest(text: &str) -> Arc<Manifest> {
+pub(crate) fn manifest(text: &str) -> Arc<Manifest> {
     match Manifest::parse(text.as_bytes()) {
         Ok(manifest) => Arc::new(manifest),
         Err(found) => panic!("{}", found.render("manifest.yml")),
@@ -96,7 +96,7 @@ pub fn manifest(text: &str) -> Arc<Manifest> {
 }
 
 /// An app that should run, asked for at the beginning of time.
-pub fn app(text: &str) -> DesiredApp {
+pub(crate) fn app(text: &str) -> DesiredApp {
     let manifest = manifest(text);
     let built = manifest
         .services
@@ -116,7 +116,7 @@ pub fn app(text: &str) -> DesiredApp {
 }
 
 /// The smallest app with an id and more lines below `app:`.
-pub fn tiny(id: &str, more: &str) -> DesiredApp {
+pub(crate) fn tiny(id: &str, more: &str) -> DesiredApp {
     app(&format!(
         "app:\n  id: {id}\n  name: {id}\n  version: 1.0.0\n{more}\n  container:\n    image: registry.example/{id}:1\n"
     ))

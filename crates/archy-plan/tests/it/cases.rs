@@ -8,6 +8,9 @@ use archy_types::{Generation, Timestamp};
 use crate::apps::{self, BUILT, SMALL, STACK};
 use crate::world::{World, unit};
 
+/// What is taken, and how it comes about.
+type Taken = (&'static str, fn(&mut World));
+
 fn installed(text: &str) -> (World, DesiredApp) {
     let app = apps::app(text);
     let mut world = World::new();
@@ -331,7 +334,7 @@ fn a_lost_network_comes_back() {
 
 #[test]
 fn foreign_things_refuse_a_start_but_never_a_stop() {
-    let taken: [(&str, fn(&mut World)); 5] = [
+    let taken: [Taken; 5] = [
         ("container", |world| {
             let mut state = world.containers["diary"].clone();
             state.labels.clear();

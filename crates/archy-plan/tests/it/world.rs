@@ -10,29 +10,29 @@ use archy_plan::{DesiredApp, Intent, Known, Observed, Plan, Step, Strangers, pla
 use archy_quadlet::HostFacts;
 use archy_types::{AppId, Digest, Health, PodmanVersion, Timestamp};
 
-pub const OURS: &str = "io.archipelago.app";
+pub(crate) const OURS: &str = "io.archipelago.app";
 
 #[derive(Debug, Clone)]
-pub struct World {
-    pub files: BTreeMap<String, String>,
+pub(crate) struct World {
+    pub(crate) files: BTreeMap<String, String>,
     /// Unit files as systemd read them last.
-    pub loaded: BTreeMap<String, String>,
-    pub units: BTreeMap<String, UnitState>,
-    pub containers: BTreeMap<String, ContainerState>,
-    pub images: BTreeSet<String>,
-    pub volumes: BTreeSet<String>,
-    pub networks: BTreeSet<String>,
-    pub strangers: Strangers,
-    pub podman_secrets: BTreeMap<String, String>,
-    pub secrets: BTreeMap<String, String>,
-    pub app_files: BTreeMap<AppId, BTreeMap<String, FileState>>,
-    pub listening: BTreeSet<(u16, Protocol)>,
-    pub host: HostFacts,
-    pub clock: i64,
-    pub made: u32,
+    pub(crate) loaded: BTreeMap<String, String>,
+    pub(crate) units: BTreeMap<String, UnitState>,
+    pub(crate) containers: BTreeMap<String, ContainerState>,
+    pub(crate) images: BTreeSet<String>,
+    pub(crate) volumes: BTreeSet<String>,
+    pub(crate) networks: BTreeSet<String>,
+    pub(crate) strangers: Strangers,
+    pub(crate) podman_secrets: BTreeMap<String, String>,
+    pub(crate) secrets: BTreeMap<String, String>,
+    pub(crate) app_files: BTreeMap<AppId, BTreeMap<String, FileState>>,
+    pub(crate) listening: BTreeSet<(u16, Protocol)>,
+    pub(crate) host: HostFacts,
+    pub(crate) clock: i64,
+    pub(crate) made: u32,
 }
 
-pub fn unit(active: ActiveState, result: &str) -> UnitState {
+pub(crate) fn unit(active: ActiveState, result: &str) -> UnitState {
     UnitState {
         load: "loaded".to_owned(),
         active,
@@ -46,7 +46,7 @@ pub fn unit(active: ActiveState, result: &str) -> UnitState {
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let values = [
             (Placeholder::HostIp, "192.0.2.1"),
             (Placeholder::HostMdns, "node.local"),
@@ -69,7 +69,7 @@ impl World {
                 podman: PodmanVersion::FLOOR,
                 controllers: ["memory", "cpu", "pids"].map(str::to_owned).to_vec(),
                 data_dir: "/var/lib/archipelago".into(),
-                health_probe: "/usr/lib/archipelago/archy-health".into(),
+                health_probe: "/usr/libexec/archipelago/archy-health".into(),
                 values: values.into_iter().map(|(key, text)| (key, text.to_owned())).collect(),
             },
             clock: 1000,
@@ -77,7 +77,7 @@ impl World {
         }
     }
 
-    pub fn observe(&self) -> Observed {
+    pub(crate) fn observe(&self) -> Observed {
         Observed {
             at: Timestamp(self.clock),
             host: self.host.clone(),
@@ -102,7 +102,12 @@ impl World {
 
     /// Plans for one app and carries it out as the engine does, until nothing is left or the plan
     /// is refused. Gives the plans.
-    pub fn run(&mut self, app: &DesiredApp, all: &[DesiredApp], intent: Intent) -> Vec<Plan> {
+    pub(crate) fn run(
+        &mut self,
+        app: &DesiredApp,
+        all: &[DesiredApp],
+        intent: Intent,
+    ) -> Vec<Plan> {
         let mut plans = Vec::new();
         for _ in 0..5 {
             let next = plan(app, &self.observe(), all, intent);
@@ -119,7 +124,7 @@ impl World {
     }
 
     /// True when later steps wait for a new look, since secrets were made.
-    pub fn carry_out(&mut self, app: &DesiredApp, plan: &Plan) -> bool {
+    pub(crate) fn carry_out(&mut self, app: &DesiredApp, plan: &Plan) -> bool {
         let mut made = false;
         for planned in &plan.steps {
             let makes = matches!(planned.step, Step::GenerateSecret { .. });
@@ -139,7 +144,7 @@ impl World {
         })
     }
 
-    pub fn apply(&mut self, app: &DesiredApp, step: &Step) {
+    pub(crate) fn apply(&mut self, app: &DesiredApp, step: &Step) {
         let id = &app.manifest.id;
         match step {
             Step::StopUnits { units, .. } => self.stop(app, units),
@@ -224,6 +229,12 @@ impl World {
                 let hash = Digest::of(text.unwrap().as_bytes()).hex();
                 files.or_default().insert(path.clone(), FileState::File { hash });
             }
+            _ => self.add_to_podman(step),
+        }
+    }
+
+    fn add_to_podman(&mut self, step: &Step) {
+        match step {
             Step::PullImage { reference, .. } => {
                 assert!(self.images.insert(reference.clone()), "{reference} was there");
             }
@@ -246,7 +257,7 @@ impl World {
         }
     }
 
-    pub fn is_active(&self, unit: &str) -> bool {
+    pub(crate) fn is_active(&self, unit: &str) -> bool {
         self.units.get(unit).is_some_and(|unit| unit.active == ActiveState::Active)
     }
 
@@ -280,7 +291,7 @@ impl World {
         }
     }
 
-    pub fn reload(&mut self) {
+    pub(crate) fn reload(&mut self) {
         self.loaded = self.files.clone();
         let known: BTreeSet<String> = self.loaded.keys().filter_map(|name| unit_of(name)).collect();
         for name in &known {
@@ -409,7 +420,7 @@ impl World {
     }
 
     /// True when the app is deployed as its units say, and everything in it runs.
-    pub fn assert_running(&self, app: &DesiredApp, all: &[DesiredApp]) {
+    pub(crate) fn assert_running(&self, app: &DesiredApp, all: &[DesiredApp]) {
         let wanted = render_app(app, &self.observe(), all).unwrap();
         for file in &wanted.files {
             assert_eq!(self.files.get(&file.file_name), Some(&file.text));
@@ -425,12 +436,12 @@ impl World {
     }
 
     /// True when no labelled file is left but those that may.
-    pub fn orphans(&self, app: &DesiredApp, may: impl Fn(&str) -> bool) -> bool {
+    pub(crate) fn orphans(&self, app: &DesiredApp, may: impl Fn(&str) -> bool) -> bool {
         let label = format!("{OURS}={}\n", app.manifest.id);
         self.files.iter().all(|(name, text)| may(name) || !text.contains(&label))
     }
 
-    pub fn units_of(&self, app: &DesiredApp) -> Vec<String> {
+    pub(crate) fn units_of(&self, app: &DesiredApp) -> Vec<String> {
         let names = app.manifest.services.keys();
         names
             .map(|name| {
@@ -444,7 +455,7 @@ fn values<'a>(text: &'a str, key: &'static str) -> impl Iterator<Item = &'a str>
     text.lines().filter_map(move |line| line.strip_prefix(key)?.strip_prefix('='))
 }
 
-pub fn unit_of(file: &str) -> Option<String> {
+pub(crate) fn unit_of(file: &str) -> Option<String> {
     let (stem, kind) = file.rsplit_once('.')?;
     Some(match kind {
         "container" => format!("{stem}.service"),

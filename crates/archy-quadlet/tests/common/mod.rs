@@ -115,7 +115,7 @@ pub(crate) fn host() -> HostFacts {
         podman: PodmanVersion { major: 5, minor: 4, patch: 2 },
         controllers: ["cpu", "memory", "pids"].map(Into::into).into(),
         data_dir: PathBuf::from("/var/lib/archipelago"),
-        health_probe: PathBuf::from("/usr/lib/archipelago/archy-health"),
+        health_probe: PathBuf::from("/usr/libexec/archipelago/archy-health"),
         values: BTreeMap::new(),
     }
 }

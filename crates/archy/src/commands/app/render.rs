@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "/var/lib/archipelago", value_name = "PATH")]
     data_dir: PathBuf,
     /// Path of the health probe on the host
-    #[arg(long, default_value = "/usr/lib/archipelago/archy-health", value_name = "PATH")]
+    #[arg(long, default_value = "/usr/libexec/archipelago/archy-health", value_name = "PATH")]
     health_probe: PathBuf,
     /// A setting, as KEY=VALUE
     #[arg(long = "set", value_name = "KEY=VALUE")]
