@@ -24,13 +24,13 @@ cat > /home/archipelago/.config/containers/systemd/q.container <<'Y'
 Image=localhost/probe
 ContainerName=q
 PublishPort=8080:8080
-Memory=64m
 PidsLimit=30
-PodmanArgs=--cpus 0.5
+PodmanArgs=--memory 64m --cpus 0.5
 HealthCmd=["/probe","check"]
 HealthInterval=5s
 Notify=healthy
 [Service]
+TimeoutStartSec=600
 Restart=always
 RestartSec=1
 Y

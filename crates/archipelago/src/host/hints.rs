@@ -1,8 +1,11 @@
 //! Watches Podman and systemd: each change is a hint that a look is due, never the truth.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use archy_podman::{EventKind, Podman};
+use archy_podman::{Event, EventKind, Podman};
+use archy_systemd::Change;
+use archy_types::Health;
 use tokio::sync::mpsc;
 
 use super::bus::Bus;
@@ -39,11 +42,11 @@ where
 
 async fn podman_events(podman: &Podman, hints: &mpsc::Sender<()>) {
     let mut events = podman.events(None);
+    let mut healths = BTreeMap::new();
     loop {
         tokio::select! {
             event = events.next() => match event {
-                Some(Ok(event)) if matters(&event.kind, &event.action) => hint(hints),
-                Some(Ok(_)) => {}
+                Some(Ok(event)) => if matters(&event, &mut healths) { hint(hints) },
                 Some(Err(error)) => {
                     tracing::debug!(%error, "podman's events ended");
                     return;
@@ -55,15 +58,37 @@ async fn podman_events(podman: &Podman, hints: &mpsc::Sender<()>) {
     }
 }
 
-/// Events that change what a look would find.
-fn matters(kind: &EventKind, action: &str) -> bool {
-    match kind {
-        EventKind::Container => {
-            matches!(action, "start" | "died" | "remove" | "create" | "rename" | "health_status")
+/// Events that change what a look would find. Each health check makes one: only a new verdict
+/// counts.
+fn matters(event: &Event, healths: &mut BTreeMap<String, Option<Health>>) -> bool {
+    match (event.kind, event.action.as_str()) {
+        (EventKind::Container, "health_status") => {
+            healths.insert(event.id.clone(), event.health) != Some(event.health)
         }
-        EventKind::Image => matches!(action, "remove" | "untag" | "prune"),
-        EventKind::Volume | EventKind::Network | EventKind::Secret => true,
+        (EventKind::Container, "remove") => {
+            healths.remove(&event.id);
+            true
+        }
+        (EventKind::Container, action) => matches!(action, "start" | "died" | "create" | "rename"),
+        (EventKind::Image, action) => matches!(action, "remove" | "untag" | "prune"),
+        (EventKind::Volume | EventKind::Network | EventKind::Secret, _) => true,
         _ => false,
+    }
+}
+
+/// Podman runs each health check as a unit of its own, named by the container's id.
+fn is_health_check(unit: &str) -> bool {
+    unit.get(..64).is_some_and(|id| id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// Changes that a look would find.
+fn concerns(change: &Change) -> bool {
+    match change {
+        Change::Unit(unit)
+        | Change::Loaded(unit)
+        | Change::Unloaded(unit)
+        | Change::JobEnded { unit, .. } => unit.ends_with(".service") && !is_health_check(unit),
+        Change::Reloaded | Change::Missed => true,
     }
 }
 
@@ -79,7 +104,7 @@ async fn unit_changes(bus: &Bus, hints: &mpsc::Sender<()>) {
     loop {
         tokio::select! {
             change = changes.next() => match change {
-                Some(_) => hint(hints),
+                Some(change) => if concerns(&change) { hint(hints) },
                 None => return,
             },
             () = hints.closed() => return,
@@ -90,4 +115,17 @@ async fn unit_changes(bus: &Bus, hints: &mpsc::Sender<()>) {
 fn hint(hints: &mpsc::Sender<()>) {
     // one waiting hint is enough
     _ = hints.try_send(());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_health_check_is_no_hint() {
+        let check = format!("{}-5f1c2d.service", "ab".repeat(32));
+        for (unit, wanted) in [(check.as_str(), false), ("blog.service", true), ("x.timer", false)] {
+            assert_eq!(concerns(&Change::Unit(unit.to_owned())), wanted, "{unit}");
+        }
+    }
 }

@@ -15,7 +15,7 @@ use archy_api::state;
 use archy_engine::{Accepted, AppView, Request, RequestKind};
 use archy_manifest::Manifest;
 use archy_manifest::model::{ImageSource, Protocol};
-use archy_store::{Operation, Phase};
+use archy_store::{Operation, Phase, StepState};
 use archy_types::{Actor, AppId, OperationId, ServiceName, UserError};
 
 use super::config;
@@ -292,7 +292,13 @@ fn record(row: Operation) -> OperationRecord {
             message: cause.text,
             hint: None,
         }),
-        steps: row.steps.into_iter().map(|step| step.description).collect(),
+        // what a second plan took the place of was never done
+        steps: row
+            .steps
+            .into_iter()
+            .filter(|step| step.state != StepState::Skipped)
+            .map(|step| step.description)
+            .collect(),
     }
 }
 
