@@ -1,6 +1,7 @@
 //! The tasks of this workspace as a library: test nodes, images and the registry they pull from.
 //!
 //! The binary `xtask` is a thin command line over these modules; `tests/live` uses them directly.
+pub mod bench;
 pub mod cache;
 pub mod codegen;
 pub mod desktop;

@@ -2,7 +2,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{codegen, dist, images, node, sh, test, tidy, up, workspace};
+use xtask::{bench, codegen, dist, images, node, sh, test, tidy, up, workspace};
 
 /// Tasks of this workspace.
 #[derive(Debug, Parser)]
@@ -21,6 +21,8 @@ enum Task {
     Down(up::DownArgs),
     /// Test everything: lints, tests in memory, tests on real nodes.
     Test(test::TestArgs),
+    /// Measure the platform beside its peers and write `docs/benchmarks.md`.
+    Bench(bench::BenchArgs),
     /// Make, boot, ask and remove test nodes.
     Node(node::cli::NodeArgs),
     /// Build the images of the test apps and push them to the nodes' registry.
@@ -43,6 +45,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Up(args) => up::up(&args).map(done),
         Task::Down(args) => up::down(&args).map(done),
         Task::Test(args) => test::run(&args),
+        Task::Bench(args) => bench::run(&args).map(done),
         Task::Tidy => tidy::run(),
         Task::Codegen { check: true } => codegen::check(),
         Task::Codegen { check: false } => codegen::write().map(done),

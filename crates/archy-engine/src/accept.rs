@@ -38,9 +38,10 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
             Err(error) => return answer(reply, Err(error)),
         };
         let (host, all) = (self.world.host.clone(), self.others_and(&app));
+        let fresh = !self.apps.contains_key(&app.manifest.id);
         tokio::spawn(async move {
             let observed = host.observe(&Interest::of([&app], &all)).await;
-            answer(reply, Ok(archy_plan::plan(&app, &observed, &all, kind.intent())));
+            answer(reply, Ok(archy_plan::plan(&app, &observed, &all, kind.intent(fresh))));
         });
     }
 
@@ -52,10 +53,11 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         reply: Reply<Accepted>,
     ) {
         let (host, all) = (self.world.host.clone(), self.others_and(&app));
+        let fresh = !self.apps.contains_key(&app.manifest.id);
         let events = self.events.clone();
         tokio::spawn(async move {
             let observed = host.observe(&Interest::of([&app], &all)).await;
-            let plan = archy_plan::plan(&app, &observed, &all, kind.intent());
+            let plan = archy_plan::plan(&app, &observed, &all, kind.intent(fresh));
             let checked = Checked { request, plan, reply };
             // the engine is gone: the reply's sender is dropped and says so
             drop(events.send(Event::Checked(Box::new(checked))).await);

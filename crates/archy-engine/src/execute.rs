@@ -18,6 +18,8 @@ pub(crate) struct Context<'a, H> {
     pub(crate) host: &'a H,
     pub(crate) app: &'a DesiredApp,
     pub(crate) observed: &'a Observed,
+    /// The app was not there before this operation.
+    pub(crate) fresh: bool,
 }
 
 /// How long the steps may take that only touch files or ask Podman for one thing.

@@ -23,6 +23,10 @@ pub(crate) async fn run<H: Host>(
 ) -> Result<(), UserError> {
     let Some(steps) = cx.app.manifest.hooks.get(&point) else { return Ok(()) };
     for (index, step) in steps.iter().enumerate() {
+        // what may not run twice belongs to the first install alone
+        if point == HookPoint::PostInstall && !step.idempotent && !cx.fresh {
+            continue;
+        }
         let text = format!("Hook {} of {}: {}", index + 1, steps.len(), words(&step.action));
         progress(Progress { text, percent: None });
         run_step(cx, step).await?;

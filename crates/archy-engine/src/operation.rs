@@ -58,15 +58,14 @@ impl OperationKind {
         matches!(self, Self::Stop | Self::Uninstall)
     }
 
-    /// What an operation of this kind plans.
-    pub(crate) const fn intent(self) -> archy_plan::Intent {
+    /// What an operation of this kind plans; `fresh` when the app was not there before.
+    pub(crate) const fn intent(self, fresh: bool) -> archy_plan::Intent {
         match self {
-            Self::Install => archy_plan::Intent::Install,
-            Self::Start => archy_plan::Intent::Start,
+            Self::Install if fresh => archy_plan::Intent::Install,
+            Self::Install => archy_plan::Intent::Update,
+            Self::Start | Self::Configure => archy_plan::Intent::Start,
             Self::Restart => archy_plan::Intent::Restart,
-            Self::Stop | Self::Uninstall | Self::Configure | Self::Recover => {
-                archy_plan::Intent::Converge
-            }
+            Self::Stop | Self::Uninstall | Self::Recover => archy_plan::Intent::Converge,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use archy_manifest::Manifest;
-use archy_manifest::model::{ImageSource, Owner, ReadyCheck, SecretKind, Service};
+use archy_manifest::model::{ImageSource, Owner, ReadyCheck, SecretKind, Service, SettingKind};
 use archy_manifest::template::Template;
 use archy_plan::{DesiredApp, Observed, Plan};
 use archy_types::{Actor, AppId, Cause, OperationId, Timestamp, UserError};
@@ -57,6 +57,16 @@ impl Interest {
             }
         }
     }
+}
+
+/// Names of all secret files that an app can use: its secrets with their plaintexts, and its
+/// secret settings.
+pub fn secret_names(manifest: &Manifest) -> impl Iterator<Item = String> {
+    let generated = manifest.secrets.keys().flat_map(|name| [name.clone(), format!("{name}.pw")]);
+    let settings = manifest.config.iter().filter(|(_, s)| s.kind == SettingKind::Secret);
+    generated.chain(
+        settings.map(|(key, _)| archy_quadlet::render::config_secret_name(&manifest.id, key)),
+    )
 }
 
 /// Progress of a long step.

@@ -23,7 +23,8 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         let assessment = match (&observed, &entry.rendered) {
             (Some(observed), Some(Rendered { deployment: Ok(deployment), .. })) => {
                 let before = entry.report.as_ref();
-                Some(archy_plan::assess(&entry.desired, deployment, observed, before, now))
+                let all = &self.all;
+                Some(archy_plan::assess_among(&entry.desired, deployment, observed, all, before, now))
             }
             _ => None,
         };

@@ -36,8 +36,8 @@ impl Fingerprint {
         shared.0.hash(&mut hasher);
         (app.generation, app.state == DesiredState::Running).hash(&mut hasher);
         if let Some(hashes) = observed.secret_files.get() {
-            for name in app.manifest.secrets.keys() {
-                hashes.get(name).hash(&mut hasher);
+            for name in crate::ports::secret_names(&app.manifest) {
+                hashes.get(&name).hash(&mut hasher);
             }
         }
         Self(hasher.finish())

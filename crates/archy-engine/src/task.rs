@@ -256,7 +256,12 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         self.observing = true;
         let (host, events) = (self.world.host.clone(), self.events.clone());
         let interest = crate::ports::Interest::of(self.all.iter(), &[]);
+        let first = self.observed.is_none();
         tokio::spawn(async move {
+            // a power cut may have come between a unit file and its reload
+            if first && let Err(failure) = host.reload().await {
+                tracing::warn!(%failure, "the units could not be read anew");
+            }
             let observed = host.observe(&interest).await;
             // the engine is gone: nobody is left to tell
             drop(events.send(Event::Observed(Box::new(observed))).await);

@@ -81,7 +81,7 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
     }
 
     async fn converge(&mut self, app: &DesiredApp, started: &AtomicU32) -> Result<(), Stop> {
-        let intent = self.job.kind.intent();
+        let intent = self.job.kind.intent(self.job.fresh);
         let mut seq = 0;
         for _ in 0..ROUNDS {
             let (plan, observed) = self.look(app, intent).await;
@@ -126,7 +126,7 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
         let operation = self.job.operation;
         ledger.planned(operation, plan, clock.now()).await.map_err(Stop::Failed)?;
         self.check_units(plan).await?;
-        let cx = Context { host: &*host, app, observed };
+        let cx = Context { host: &*host, app, observed, fresh: self.job.fresh };
         let total = u32::try_from(plan.steps.len()).unwrap_or(u32::MAX);
         let deadline = plan.steps.iter().map(|planned| step_deadline(&planned.step)).sum();
         let deadline = after(clock.now(), deadline);

@@ -77,7 +77,7 @@ pub(crate) fn standing(scene: &Scene<'_>) -> Vec<Check> {
 
 /// What matters when containers are to be started or an install was asked for.
 pub(crate) fn before_start(scene: &Scene<'_>, starting: &[&Part<'_>]) -> Vec<Check> {
-    if starting.is_empty() && scene.intent != Intent::Install {
+    if starting.is_empty() && !scene.intent.installs() {
         return Vec::new();
     }
     let mut found = check_settings(&scene.app.manifest, &scene.app.settings);

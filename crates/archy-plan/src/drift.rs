@@ -146,6 +146,10 @@ pub(crate) fn file(app: &DesiredApp, file: &FileTemplate, seen: Option<&FileStat
     if !file.overwrite {
         return FileDrift::Same;
     }
+    // a file that could not be read has no digest
+    if hash.len() != 64 {
+        return FileDrift::AtStart;
+    }
     match content(app, file) {
         None => FileDrift::AtStart,
         Some(content) if Digest::of(content.as_bytes()).hex() == *hash => FileDrift::Same,

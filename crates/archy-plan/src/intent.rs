@@ -11,4 +11,14 @@ pub enum Intent {
     Restart,
     /// The owner asked for an install: checks more, and runs the hooks of an install.
     Install,
+    /// As an install, of an app that is there in another version.
+    Update,
+}
+
+impl Intent {
+    /// The owner asked for an app's manifest to be put in place.
+    #[must_use]
+    pub const fn installs(self) -> bool {
+        matches!(self, Self::Install | Self::Update)
+    }
 }

@@ -13,7 +13,7 @@ use crate::desired::DesiredApp;
 use crate::drift::{self, Drift};
 use crate::intent::Intent;
 use crate::observed::{ContainerState, FileState, Observed, UnitState};
-use crate::phase::Phase;
+use crate::phase::{Phase, is_alive};
 
 /// The facts without which nothing may be changed, all of them known.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +58,18 @@ impl<'a> Facts<'a> {
         with_prefix(self.unit_files, app)
             .filter(move |(_, text)| owner(text) == Some(app.as_str()))
             .map(|(name, text)| (name, text.as_str()))
+    }
+
+    /// True when systemd runs the unit. Of a unit that was not looked at (its file may be gone) the
+    /// app's container tells.
+    pub(crate) fn runs(self, app: &AppId, unit: &str) -> bool {
+        match self.units.get(unit) {
+            Some(unit) => is_alive(Some(unit)),
+            None => self
+                .containers
+                .get(unit.trim_end_matches(".service"))
+                .is_some_and(|container| is_of(container, app) && container.state == "running"),
+        }
     }
 
     /// Containers labelled with the app.
@@ -180,7 +192,10 @@ impl<'a> Scene<'a> {
             file,
             container: names::container(&self.app.manifest, name),
             unit,
-            phase: Phase::of(unit, service.oneshot, self.app.since),
+            phase: match unit {
+                None if self.facts.runs(&self.app.manifest.id, &file.unit) => Phase::Up,
+                unit => Phase::of(unit, service.oneshot, self.app.since),
+            },
             masked: unit.is_some_and(|unit| unit.load == "masked"),
             drift: drift::unit_file(old, &file.text, kind),
         })

@@ -35,7 +35,7 @@ Restart=always
 RestartSec=1
 Y
 as systemctl --user daemon-reload
-as systemctl --user start q; check 'unit with limits starts' "$?" 0
+as systemctl --user start q || { journalctl -n 40 --no-pager; echo 'FAIL  unit with limits starts'; exit 1; }
 cgroup=/sys/fs/cgroup$(cut -d: -f3 "/proc/$(as podman inspect q --format '{{.State.Pid}}')/cgroup")
 check 'memory.max' "$(cat "$cgroup/memory.max")" 67108864
 check 'pids.max' "$(cat "$cgroup/pids.max")" 30

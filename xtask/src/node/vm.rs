@@ -26,7 +26,7 @@ const KERNEL_LINE: &str = "root=/dev/vda rw console=ttyS0 panic=-1 loglevel=4 sy
     systemd.tty.term.console=dumb systemd.tty.rows.console=50 systemd.tty.columns.console=200";
 /// What the job's end looks like on the console.
 const EXIT_MARK: &str = "ARCHY-VM-EXIT ";
-const LIMIT_SECS: u64 = 900;
+const LIMIT_SECS: u64 = 1800;
 const DISK_BYTES: u64 = 8 << 30;
 
 /// Boots the nodes' root file system under a real kernel and runs a job in it.

@@ -3,10 +3,11 @@
 use std::path::{Component, Path, PathBuf};
 
 use archy_engine::ports::{Files, HostResult};
-use archy_manifest::model::{Owner, SecretKind};
+use archy_manifest::model::{Owner, SecretKind, SettingKind};
 use archy_manifest::template::{Placeholder, Template};
 use archy_plan::DesiredApp;
 use archy_podman::NetworkSpec;
+use archy_quadlet::render::config_secret_name;
 use archy_store::files as store;
 use archy_types::{AppId, UserError};
 
@@ -149,6 +150,11 @@ impl SystemHost {
                 let secret = self.secrets.read(name).map_err(|e| error::file(&e))?;
                 secret.expose_trimmed().map(str::to_owned)
             }
+            Placeholder::Config(key) if is_secret(app, key) && app.settings.contains_key(key) => {
+                let name = config_secret_name(&app.manifest.id, key);
+                let secret = self.secrets.read(&name).map_err(|e| error::file(&e))?;
+                secret.expose_trimmed().map(str::to_owned)
+            }
             Placeholder::Config(key) => app
                 .settings
                 .get(key)
@@ -179,6 +185,10 @@ impl SystemHost {
         };
         network.subnets.into_iter().find_map(|subnet| subnet.gateway)
     }
+}
+
+fn is_secret(app: &DesiredApp, key: &str) -> bool {
+    app.manifest.config.get(key).is_some_and(|setting| setting.kind == SettingKind::Secret)
 }
 
 /// A setting as text: strings without quotes.

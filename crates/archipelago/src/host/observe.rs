@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 
-use archy_engine::ports::{HostError, HostResult, Interest, Observe};
-use archy_manifest::Manifest;
+use archy_engine::ports::{HostError, HostResult, Interest, Observe, secret_names};
+use archy_manifest::{Manifest, names};
 use archy_manifest::model::{MountSource, ReadyCheck, Service};
 use archy_plan::observed::{ActiveState, ContainerState, FileState, Strangers, UnitState};
 use archy_quadlet::render::{LABEL_APP, LABEL_SHARED};
@@ -50,7 +50,7 @@ impl Observe for SystemHost {
             self.volumes(),
             self.networks(),
             self.podman_secrets(),
-            self.unit_states(&unit_files),
+            self.unit_states(&unit_files, interest),
             self.podman_version(),
             self.local_facts(interest),
         );
@@ -217,12 +217,15 @@ impl SystemHost {
     async fn unit_states(
         &self,
         files: &HostResult<BTreeMap<String, String>>,
+        interest: &Interest,
     ) -> (HostResult<BTreeMap<String, UnitState>>, bool) {
         let look = async {
             let manager = self.bus.get().await?.within(LOOK_DEADLINE);
-            let names: Vec<String> = files.as_ref().map_err(Clone::clone)?.keys()
-                .map(|file| unit_name(file))
-                .collect();
+            let of_files = files.as_ref().map_err(Clone::clone)?.keys().map(|file| unit_name(file));
+            // also of files that somebody deleted
+            let of_apps = interest.apps.iter().flat_map(|app| unit_names(app));
+            let names: BTreeSet<String> = of_files.chain(of_apps).collect();
+            let names: Vec<String> = names.into_iter().collect();
             let state = manager.system_state().await.map_err(|e| systemd(&e))?;
             let units = manager.units(&names).await.map_err(|e| systemd(&e))?;
             let states = units.into_iter().map(|unit| (unit.unit.clone(), unit_state(unit)));
@@ -260,9 +263,9 @@ impl SystemHost {
         &self,
         apps: &[std::sync::Arc<Manifest>],
     ) -> HostResult<BTreeMap<String, String>> {
-        let names: BTreeSet<&String> = apps.iter().flat_map(|app| app.secrets.keys()).collect();
+        let names: BTreeSet<String> = apps.iter().flat_map(|app| secret_names(app)).collect();
         let mut hashes = BTreeMap::new();
-        for name in names {
+        for name in &names {
             let failed = |e| error::fatal(error::file(&e));
             if self.secrets.has(name).map_err(failed)? {
                 let hash = self.secrets.keyed_hash([name.as_str()]).map_err(failed)?;
@@ -335,6 +338,16 @@ fn file_state(path: &std::path::Path) -> Option<FileState> {
         }
     };
     Some(FileState::File { hash })
+}
+
+/// The units that an app's manifest can become.
+fn unit_names(app: &Manifest) -> impl Iterator<Item = String> {
+    let containers =
+        app.services.keys().map(|name| format!("{}.service", names::container(app, name)));
+    let volumes =
+        app.volumes.keys().map(|name| format!("{}-volume.service", names::volume(&app.id, name)));
+    let network = format!("{}-network.service", names::network(&app.id));
+    containers.chain(volumes).chain([network])
 }
 
 /// The unit that Podman's generator makes of a file (podman-systemd.unit(5)).

@@ -7,7 +7,9 @@ use archy_api::package::{AcceptedResult, AppParams, ConfigResult, SetConfigParam
 use archy_engine::RequestKind;
 use archy_manifest::Manifest;
 use archy_manifest::model::{self, SettingKind};
-use archy_types::UserError;
+use archy_quadlet::render::config_secret_name;
+use archy_store::files::{FileError, SecretStore};
+use archy_types::{Secret, UserError};
 use serde_json::Value;
 
 use super::package::{accept, installed};
@@ -28,8 +30,44 @@ pub(super) async fn get(app: &App, _: &Call, params: AppParams) -> Answer<Config
 pub(super) async fn set(app: &App, call: &Call, params: SetConfigParams) -> Answer<AcceptedResult> {
     let view = installed(app, &params.id)?;
     check(&view.manifest, &params.settings)?;
-    let kind = RequestKind::Configure { app: view.manifest.id.clone(), settings: params.settings };
-    accept(app, call, &params.id, kind, ("config", "configuring")).await
+    let settings = keep_secrets(app, &view.manifest, params.settings).await?;
+    let kind = RequestKind::Configure { app: view.manifest.id.clone(), settings };
+    let accepted = accept(app, call, &params.id, kind, ("configure", "configuring")).await;
+    // a secret that changed shows in no setting, only in the next look
+    app.backends.engine.poke();
+    accepted
+}
+
+/// What stands in the settings for a secret: the secret itself is a file.
+const KEPT_AS_SECRET: &str = "kept as a secret";
+
+/// Moves the values of secret settings to the secrets' directory, and leaves a mark in their place.
+///
+/// # Errors
+/// A secret cannot be written.
+pub(super) async fn keep_secrets(
+    app: &App,
+    manifest: &Manifest,
+    mut settings: BTreeMap<String, Value>,
+) -> Result<BTreeMap<String, Value>, UserError> {
+    let mut kept = Vec::new();
+    for (key, value) in &mut settings {
+        let secret = manifest.config.get(key).is_some_and(|s| s.kind == SettingKind::Secret);
+        if let (true, Some(text)) = (secret, value.as_str()) {
+            kept.push((config_secret_name(&manifest.id, key), Secret::new(text)));
+            *value = Value::from(KEPT_AS_SECRET);
+        }
+    }
+    let dir = app.config.paths.secrets_dir.clone();
+    let write = move || -> Result<(), FileError> {
+        let store = SecretStore::open(dir)?;
+        kept.iter().try_for_each(|(name, value)| store.supply(name, value, true))
+    };
+    match tokio::task::spawn_blocking(write).await {
+        Ok(done) => done.map_err(UserError::from)?,
+        Err(_) => return Err(UserError::new("internal", "A secret could not be kept.")),
+    }
+    Ok(settings)
 }
 
 /// Checks settings against the manifest; null is always allowed.

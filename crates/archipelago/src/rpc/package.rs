@@ -57,7 +57,10 @@ pub(super) async fn install(
     params: InstallParams,
 ) -> Answer<InstallResult> {
     let id = params.id.clone();
-    let kind = install_kind(app, call, params).await?;
+    let mut kind = install_kind(app, call, params).await?;
+    if let RequestKind::Install { manifest, settings, .. } = &mut kind {
+        *settings = config::keep_secrets(app, manifest, std::mem::take(settings)).await?;
+    }
     let accepted = submit(app, call, kind, "install").await?;
     Ok(InstallResult {
         package_id: id,

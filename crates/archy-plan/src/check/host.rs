@@ -12,7 +12,7 @@ pub(super) fn check(scene: &Scene<'_>, starting: &[&Part<'_>]) -> Vec<Check> {
     let mut found = Vec::new();
     found.extend(disk(scene));
     found.extend(memory(scene, starting));
-    if scene.intent == Intent::Install {
+    if scene.intent.installs() {
         found.extend(architecture(scene));
         found.extend(platform(scene));
     }
@@ -34,7 +34,7 @@ fn disk(scene: &Scene<'_>) -> Option<Check> {
     if free >= needed {
         return None;
     }
-    let fresh = scene.intent == Intent::Install && !has_data;
+    let fresh = scene.intent.installs() && !has_data;
     let severity = if fresh { Severity::Error } else { Severity::Warning };
     let message = format!(
         "{} of disk space are free; {} are needed ({} for the app, {} to spare).",

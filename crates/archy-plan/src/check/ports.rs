@@ -16,7 +16,7 @@ type HostPort = (u16, Protocol);
 pub(super) fn check(scene: &Scene<'_>, starting: &[&Part<'_>]) -> Vec<Check> {
     let mut wanted: Vec<HostPort> =
         starting.iter().flat_map(|part| published(scene.app, part)).collect();
-    if scene.intent == Intent::Install {
+    if scene.intent.installs() {
         wanted = scene.parts.iter().flat_map(|part| published(scene.app, part)).collect();
     }
     wanted.sort_unstable();
@@ -45,7 +45,7 @@ pub(super) fn check(scene: &Scene<'_>, starting: &[&Part<'_>]) -> Vec<Check> {
                 let id = &other.manifest.id;
                 let weight = match (other.state, scene.intent) {
                     (DesiredState::Running, intent) => grave(intent),
-                    (_, Intent::Install) => Severity::Error,
+                    (_, Intent::Install | Intent::Update) => Severity::Error,
                     _ => Severity::Warning,
                 };
                 (weight, format!("the app {id} has it"))

@@ -19,7 +19,7 @@ fn one(scene: &Scene<'_>, requirement: &Requirement) -> Option<Check> {
     let found = candidates(&scene.app.manifest.id, requirement, scene.all);
     let grave = match (requirement.optional, scene.intent) {
         (true, _) => Severity::Note,
-        (false, Intent::Install) => Severity::Error,
+        (false, Intent::Install | Intent::Update) => Severity::Error,
         (false, _) => Severity::Warning,
     };
     let name = &scene.app.manifest.name;

@@ -7,7 +7,6 @@ use archy_manifest::{Manifest, names};
 
 use super::Steps;
 use crate::desired::DesiredState;
-use crate::phase::is_alive;
 use crate::scene::{self, Facts, Scene};
 use crate::secrets;
 use crate::step::{Plan, Step};
@@ -51,7 +50,7 @@ pub(super) fn live_units(facts: Facts<'_>, manifest: &Manifest) -> Vec<String> {
         facts.files_of(&manifest.id).filter_map(|(name, _)| scene::unit_of(name)).collect();
     let containers = facts.containers_of(&manifest.id);
     units.extend(containers.map(|(name, _)| format!("{name}.service")));
-    units.retain(|unit| is_alive(facts.units.get(unit)));
+    units.retain(|unit| facts.runs(&manifest.id, unit));
     units.into_iter().collect()
 }
 

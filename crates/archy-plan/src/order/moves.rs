@@ -79,7 +79,7 @@ impl<'a> Moves<'a> {
 
     /// Why a running container is not what it should be.
     fn change(&self, scene: &Scene<'_>, part: &Part<'_>) -> Option<&'static str> {
-        let install = scene.intent == Intent::Install;
+        let install = scene.intent.installs();
         match part.drift {
             Drift::Real => return Some("its definition changed"),
             Drift::Later | Drift::Figure if install => return Some("its environment changed"),
@@ -257,7 +257,7 @@ fn builds<'a>(scene: &Scene<'a>) -> Vec<&'a UnitFile> {
         let Some(service) = scene.app.manifest.services.get(name) else { return false };
         let image = scene.deployment.images.get(name);
         matches!(service.source, ImageSource::Build { .. })
-            && (scene.intent == Intent::Install
+            && (scene.intent.installs()
                 || image.is_none_or(|image| !scene.facts.images.contains(image))
                 || scene.support_drift(file) == Drift::Real)
     };
@@ -272,6 +272,6 @@ pub(super) fn orphan_units(scene: &Scene<'_>) -> Vec<String> {
     files
         .chain(containers)
         .filter(ours)
-        .filter(|unit| is_alive(scene.facts.units.get(unit)))
+        .filter(|unit| scene.facts.runs(&scene.app.manifest.id, unit))
         .collect()
 }

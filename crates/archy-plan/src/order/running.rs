@@ -69,6 +69,9 @@ fn stop(scene: &Scene<'_>, moves: &Moves<'_>, steps: &mut Steps) {
     let mut reasons: Vec<&str> = moves.stop.iter().map(|(_, reason)| *reason).collect();
     if !units.is_empty() {
         let reason = reasons.first().copied().unwrap_or_default();
+        if scene.intent == Intent::Update {
+            steps.hook(scene, HookPoint::PreUpdate, "the app is updated");
+        }
         steps.hook(scene, HookPoint::PreStop, reason);
     }
     units.extend(moves.lost.iter().map(|file| file.unit.clone()));
@@ -317,6 +320,9 @@ fn start(scene: &Scene<'_>, moves: &Moves<'_>, starting: &[&Part<'_>], steps: &m
         steps.hook(scene, HookPoint::PostInstall, "the app is installed");
     } else if again && !starting.is_empty() {
         steps.hook(scene, HookPoint::PostInstall, "its containers are fresh");
+    }
+    if scene.intent == Intent::Update {
+        steps.hook(scene, HookPoint::PostUpdate, "the app is updated");
     }
 }
 

@@ -407,3 +407,32 @@ fn deadlines_are_above_those_of_the_units() {
         }
     }
 }
+
+#[test]
+fn a_unit_that_was_not_looked_at_is_told_by_its_container() {
+    let (mut world, mut app) = installed(SMALL);
+    world.files.remove("diary.container");
+    world.units.remove("diary.service");
+    let pass = planned(&world, &app, Intent::Converge);
+    assert_eq!(words(&pass), ["Create diary.container", "Make systemd read its unit files"]);
+    for state in [DesiredState::Stopped, DesiredState::Removed] {
+        app.state = state;
+        let words = words(&planned(&world, &app, Intent::Converge));
+        assert!(
+            words.iter().any(|text| text.starts_with("Stop ") && text.contains("diary.service")),
+            "{words:?}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_written_at_a_start_only() {
+    let (mut world, app) = installed(SMALL);
+    let files = world.app_files.get_mut(&app.manifest.id).unwrap();
+    let hash = "unreadable".to_owned();
+    files.insert("conf/diary.ini".to_owned(), archy_plan::observed::FileState::File { hash });
+    assert!(planned(&world, &app, Intent::Converge).is_empty());
+    assert!(
+        words(&planned(&world, &app, Intent::Restart)).contains(&"Write conf/diary.ini".to_owned())
+    );
+}

@@ -231,7 +231,7 @@ fn apply_to_data(world: &mut World, app: &mut DesiredApp, damage: &Damage) {
                 if let Some(name) = nth(names.into_iter(), *n)
                     && let Some(FileState::File { hash }) = files.get_mut(&name)
                 {
-                    *hash = "edited".to_owned();
+                    *hash = "e".repeat(64);
                 }
             }
         }
