@@ -17,7 +17,7 @@ RPC_CSRF=${RPC_CSRF:-}
 _rpc_say() { printf 'rpc: %s\n' "$*" >&2; }
 
 # Escapes standard input as a JSON string.
-_rpc_json_string() { jq -Rsj .; }
+_rpc_json_string() { jq -Rs .; }
 
 # _rpc_post BODY-ON-STDIN: posts it, answers on stdout, headers to the file $1.
 # The session goes to curl through a config on a file descriptor, never in its arguments.
@@ -78,10 +78,15 @@ rpc_login() {
 
 # rpc_call METHOD [PARAMS-JSON]: prints the whole reply; fails on an error.
 rpc_call() {
-    local headers answer status=0
+    local headers answer body status=0
+    # parameters may hold secrets: they reach jq by standard input
+    body=$(printf '%s' "${2:-{\}}" | jq -c --arg method "$1" \
+        '{jsonrpc:"2.0",id:1,method:$method,params:.}') && [ -n "$body" ] || {
+        _rpc_say "the parameters of $1 are not JSON"
+        return 1
+    }
     headers=$(mktemp) || return 1
-    answer=$(jq -cn --arg method "$1" --argjson params "${2:-{\}}" \
-        '{jsonrpc:"2.0",id:1,method:$method,params:$params}' | _rpc_post "$headers") || status=$?
+    answer=$(printf '%s' "$body" | _rpc_post "$headers") || status=$?
     rm -f "$headers"
     [ "$status" = 0 ] || { _rpc_say "no answer from $ARCHY_BASE_URL"; return 1; }
     printf '%s\n' "$answer"
@@ -94,7 +99,7 @@ rpc_result() {
     if answer=$(rpc_call "$@"); then
         jq '.result' <<<"$answer"
     else
-        _rpc_say "$(jq -r '.error.message // "failed"' <<<"$answer" 2>/dev/null)"
+        [ -z "$answer" ] || _rpc_say "$(jq -r '.error.message // "failed"' <<<"$answer" 2>/dev/null)"
         return 1
     fi
 }

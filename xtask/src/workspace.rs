@@ -88,11 +88,16 @@ pub fn programs(profile: Profile) -> anyhow::Result<Programs> {
 
 fn health_probe() -> anyhow::Result<PathBuf> {
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    // a directory of its own: it never waits for another build
+    let dir = target_dir()?.join("health");
     let args = ["build", "--locked", "--release", "-p", "archy-health", "--target", &triple];
     sh::step("building the health probe", || {
-        cargo(&args)?.env("RUSTFLAGS", "-C target-feature=+crt-static").attached_ok()
+        cargo(&args)?
+            .env("RUSTFLAGS", "-C target-feature=+crt-static")
+            .env("CARGO_TARGET_DIR", &dir)
+            .attached_ok()
     })?;
-    Ok(target_dir()?.join(&triple).join("release/archy-health"))
+    Ok(dir.join(&triple).join("release/archy-health"))
 }
 
 /// What the tasks of this module add to a command.

@@ -335,7 +335,7 @@ function card(app) {
   const row = links(app);
   if (row) item.append(row);
   const open = [...new Set(app.ports.filter((port) => !port['loopback-only']).map((port) => port.host))];
-  if (open.length) {
+  if (open.length && status.state !== 'stopped') {
     item.append(soft(open.length > 1 ? `Ports ${open.join(', ')} are` : `Port ${open[0]} is`, ' open to your whole network.'));
   }
   item.append(details(app), actions(app));

@@ -89,5 +89,6 @@ fn host_config(config: &Config) -> HostConfig {
         hook_files_dir: paths.hook_files_dir,
         host_ip: config.naming.host_ip,
         public_host: config.naming.public_host.clone(),
+        role_defaults: config.naming.role_defaults.clone(),
     }
 }

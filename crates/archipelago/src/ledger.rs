@@ -6,9 +6,7 @@ use archy_engine::ports::{Ending, Ledger, OpenOperation};
 use archy_manifest::Manifest;
 use archy_manifest::model::Protocol;
 use archy_plan::{DesiredApp, DesiredState, Plan};
-use archy_store::{
-    AppRecord, Desired, NewEvent, NewOperation, Phase, Store, StoreError,
-};
+use archy_store::{AppRecord, Desired, NewEvent, NewOperation, Phase, Store, StoreError};
 use archy_types::{Actor, AppId, Cause, OperationId, Timestamp, UserError};
 use serde_json::json;
 
@@ -189,7 +187,8 @@ impl Ledger for StoreLedger {
         ending: &Ending,
         now: Timestamp,
     ) -> Result<(), UserError> {
-        let because = |error: &UserError| Cause { code: error.code.clone(), text: error.message.clone() };
+        let because =
+            |error: &UserError| Cause { code: error.code.clone(), text: error.message.clone() };
         let (phase, cause) = match ending {
             Ending::Done => (Phase::Done, None),
             Ending::Failed(error) => (Phase::Failed, Some(because(error))),

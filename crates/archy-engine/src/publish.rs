@@ -24,7 +24,14 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
             (Some(observed), Some(Rendered { deployment: Ok(deployment), .. })) => {
                 let before = entry.report.as_ref();
                 let all = &self.all;
-                Some(archy_plan::assess_among(&entry.desired, deployment, observed, all, before, now))
+                Some(archy_plan::assess_among(
+                    &entry.desired,
+                    deployment,
+                    observed,
+                    all,
+                    before,
+                    now,
+                ))
             }
             _ => None,
         };

@@ -156,7 +156,9 @@ async fn a_failed_pull_leaves_nothing_behind() {
     .await;
     assert!(node.host.model().unit_files.is_empty());
     let books = node.ledger.books();
-    assert!(matches!(&books.operations[0].ending, Some(Ending::RolledBack(e)) if e.code.as_str() == "pull-failed"));
+    assert!(
+        matches!(&books.operations[0].ending, Some(Ending::RolledBack(e)) if e.code.as_str() == "pull-failed")
+    );
     assert!(books.apps.is_empty());
 }
 
@@ -185,14 +187,17 @@ async fn drift_is_healed_within_one_pass() {
         {
             let mut model = node.host.model();
             match harm {
-                "edited" => drop(model.unit_files.insert("web.container".into(), format!("{good}\n# hand"))),
+                "edited" => {
+                    drop(model.unit_files.insert("web.container".into(), format!("{good}\n# hand")))
+                }
                 _ => drop(model.unit_files.remove("web.container")),
             }
         }
         node.host.hint();
         let host = node.host.clone();
         let text = good.clone();
-        node.until(harm, move |_| host.model().unit_files.get("web.container") == Some(&text)).await;
+        node.until(harm, move |_| host.model().unit_files.get("web.container") == Some(&text))
+            .await;
         node.until_state("web", AppState::Running).await;
     }
 }
@@ -210,7 +215,11 @@ async fn nothing_is_recreated_on_missing_knowledge() {
     }
     node.host.hint();
     let stale = node.until("it says so", |snapshot| snapshot.stale_because.is_some()).await;
-    assert_eq!(stale.apps[&id("web")].report, before.apps[&id("web")].report, "last-known state stays");
+    assert_eq!(
+        stale.apps[&id("web")].report,
+        before.apps[&id("web")].report,
+        "last-known state stays"
+    );
     tokio::time::advance(Duration::from_secs(300)).await;
     node.handle.poke();
     tokio::task::yield_now().await;
@@ -256,9 +265,10 @@ async fn an_uninstall_does_not_wait_for_a_pull_that_hangs() {
     node.host.model().faults.insert(Fault::PullHangs);
     node.install(&web("1.0.0", "")).await.unwrap();
     node.until("the pull hangs", |snapshot| {
-        snapshot.apps.get(&id("web")).is_some_and(|view| {
-            view.operation.as_ref().is_some_and(|op| op.percent == Some(50))
-        })
+        snapshot
+            .apps
+            .get(&id("web"))
+            .is_some_and(|view| view.operation.as_ref().is_some_and(|op| op.percent == Some(50)))
     })
     .await;
     node.ask(RequestKind::Uninstall { app: id("web"), purge: false }).await.unwrap();
@@ -273,9 +283,10 @@ async fn an_operation_is_taken_up_again_after_a_crash() {
     node.host.model().faults.insert(Fault::PullHangs);
     node.install(&web("1.0.0", SECRET)).await.unwrap();
     node.until("the pull hangs", |snapshot| {
-        snapshot.apps.get(&id("web")).is_some_and(|view| {
-            view.operation.as_ref().is_some_and(|op| op.percent == Some(50))
-        })
+        snapshot
+            .apps
+            .get(&id("web"))
+            .is_some_and(|view| view.operation.as_ref().is_some_and(|op| op.percent == Some(50)))
     })
     .await;
     node.host.model().faults.clear();
@@ -328,5 +339,8 @@ async fn a_unit_that_will_not_stop_is_named_and_removal_still_works_later() {
     node.host.model().faults.clear();
     node.ask(RequestKind::Uninstall { app: id("web"), purge: true }).await.unwrap();
     node.until("web is gone", |snapshot| snapshot.apps.is_empty()).await;
-    assert_eq!(node.host.model().units.values().filter(|u| u.active == ActiveState::Active).count(), 0);
+    assert_eq!(
+        node.host.model().units.values().filter(|u| u.active == ActiveState::Active).count(),
+        0
+    );
 }

@@ -66,21 +66,22 @@ fn host_with_roles<'a>(
     all: &[DesiredApp],
 ) -> Cow<'a, HostFacts> {
     let templates = app.manifest.services.values().flat_map(|service| service.derived_env.values());
-    let missing: BTreeSet<&Placeholder> = templates
+    let named: BTreeSet<&Placeholder> = templates
         .flat_map(archy_manifest::template::Template::placeholders)
         .filter(|placeholder| {
             matches!(placeholder, Placeholder::RoleHost(_) | Placeholder::BitcoinHost)
-                && !host.values.contains_key(placeholder)
         })
         .collect();
     let mut host = Cow::Borrowed(host);
-    for placeholder in missing {
+    for placeholder in named {
         let role = match placeholder {
             Placeholder::RoleHost(role) => role,
             _ => BITCOIN_ROLE,
         };
-        let provider = provider::of_role(app, role, all);
-        if let Some(container) = provider.and_then(provider::chief_container) {
+        let provider = provider::of_role(app, role, all).and_then(provider::chief_container);
+        // without a provider, the app that the node's settings name for the role
+        let default = || host.values.get(&Placeholder::RoleHost(role.to_owned())).cloned();
+        if let Some(container) = provider.or_else(default) {
             host.to_mut().values.insert(placeholder.clone(), container);
         }
     }

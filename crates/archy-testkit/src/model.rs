@@ -80,7 +80,8 @@ impl Model {
     pub fn reload(&mut self) {
         self.loaded = self.unit_files.clone();
         let known: BTreeSet<String> = self.loaded.keys().map(|file| unit_of(file)).collect();
-        self.units.retain(|unit, state| known.contains(unit) || state.active == ActiveState::Active);
+        self.units
+            .retain(|unit, state| known.contains(unit) || state.active == ActiveState::Active);
         for unit in known {
             self.units.entry(unit).or_insert_with(inactive);
         }
@@ -195,7 +196,9 @@ fn inactive() -> UnitState {
 fn parse(text: &str) -> Spec {
     let values = |key: &str| {
         let prefix = format!("{key}=");
-        text.lines().filter_map(|line| line.strip_prefix(&prefix).map(str::to_owned)).collect::<Vec<_>>()
+        text.lines()
+            .filter_map(|line| line.strip_prefix(&prefix).map(str::to_owned))
+            .collect::<Vec<_>>()
     };
     let labels = values("Label")
         .iter()

@@ -73,7 +73,14 @@ impl Stand {
     /// It failed; the error holds its output.
     pub fn archy_ok(&self, args: &[&str]) -> anyhow::Result<String> {
         let out = self.archy(args)?;
-        ensure!(out.ok(), "archy {args:?} failed ({}):\n{}{}\n{}", out.status, out.stdout, out.stderr, self.log());
+        ensure!(
+            out.ok(),
+            "archy {args:?} failed ({}):\n{}{}\n{}",
+            out.status,
+            out.stdout,
+            out.stderr,
+            self.log()
+        );
         Ok(out.stdout)
     }
 

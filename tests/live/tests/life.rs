@@ -21,10 +21,23 @@ enum Proof {
 const APPS: &[(&str, Proof)] = &[
     ("probe", Proof::Page(18001, "/health", "ok")),
     ("website", Proof::Page(18002, "/", "A page of one's own")),
-    ("postgres", Proof::Exec("main", &["psql", "-h", "/tmp", "-U", "owner", "-d", "home", "-c", "select 1"])),
+    (
+        "postgres",
+        Proof::Exec("main", &["psql", "-h", "/tmp", "-U", "owner", "-d", "home", "-c", "select 1"]),
+    ),
     ("valkey", Proof::Exec("main", &["valkey-cli", "-h", "127.0.0.1", "ping"])),
     ("mariadb", Proof::Exec("main", &["mariadb-admin", "-h", "127.0.0.1", "ping"])),
-    ("mqtt", Proof::Exec("main", &["bash", "-c", "mosquitto_pub -h 127.0.0.1 -u home -P \"$MOSQUITTO_PASSWORD\" -t hall/light -m on"])),
+    (
+        "mqtt",
+        Proof::Exec(
+            "main",
+            &[
+                "bash",
+                "-c",
+                "mosquitto_pub -h 127.0.0.1 -u home -P \"$MOSQUITTO_PASSWORD\" -t hall/light -m on",
+            ],
+        ),
+    ),
     ("objects", Proof::Page(18012, "/health", "ok")),
     ("git", Proof::Page(18011, "/", "demo")),
     ("metrics", Proof::Page(18009, "/-/ready", "Ready")),
@@ -52,17 +65,21 @@ impl Proof {
 }
 
 /// Does something for every app, four at a time: independent apps do not wait for each other.
-fn each(work: impl Fn(&'static str, &'static Proof) -> anyhow::Result<()> + Sync) -> anyhow::Result<()> {
+fn each(
+    work: impl Fn(&'static str, &'static Proof) -> anyhow::Result<()> + Sync,
+) -> anyhow::Result<()> {
     let work = &work;
     for group in APPS.chunks(4) {
         thread::scope(|scope| {
             let running: Vec<_> = group
                 .iter()
-                .map(|(id, proof)| scope.spawn(move || work(id, proof).with_context(|| (*id).to_owned())))
+                .map(|(id, proof)| {
+                    scope.spawn(move || work(id, proof).with_context(|| (*id).to_owned()))
+                })
                 .collect();
-            running
-                .into_iter()
-                .try_for_each(|task| task.join().unwrap_or_else(|_| Err(anyhow::anyhow!("panicked"))))
+            running.into_iter().try_for_each(|task| {
+                task.join().unwrap_or_else(|_| Err(anyhow::anyhow!("panicked")))
+            })
         })?;
     }
     Ok(())
@@ -82,7 +99,17 @@ fn data_is_whole(stand: &Stand) -> anyhow::Result<()> {
     let kept = get(&stand.url(18012, "/shelf/note.txt"))?;
     ensure!(kept.body == "kept", "the object store lost its file: {kept:?}");
     let rows = stand.archy_ok(&[
-        "exec", "postgres", "--", "psql", "-h", "/tmp", "-U", "owner", "-d", "home", "-tc",
+        "exec",
+        "postgres",
+        "--",
+        "psql",
+        "-h",
+        "/tmp",
+        "-U",
+        "owner",
+        "-d",
+        "home",
+        "-tc",
         "select count(*) from kept",
     ])?;
     ensure!(rows.trim() == "1000", "the database lost rows: {rows}");
@@ -92,10 +119,12 @@ fn data_is_whole(stand: &Stand) -> anyhow::Result<()> {
 fn put_data(stand: &Stand) -> anyhow::Result<()> {
     let written = get(&stand.url(18001, "/data/write?n=64"))?;
     ensure!(written.status == 200, "{written:?}");
-    let put = archy_live::request(&stand.url(18012, "/shelf/note.txt"), &["-X", "PUT"], Some("kept"))?;
+    let put =
+        archy_live::request(&stand.url(18012, "/shelf/note.txt"), &["-X", "PUT"], Some("kept"))?;
     ensure!(put.status == 201, "{put:?}");
     let sql = "create table kept as select generate_series(1, 1000) as n";
-    let psql = ["exec", "postgres", "--", "psql", "-h", "/tmp", "-U", "owner", "-d", "home", "-c", sql];
+    let psql =
+        ["exec", "postgres", "--", "psql", "-h", "/tmp", "-U", "owner", "-d", "home", "-c", sql];
     stand.archy_ok(&psql)?;
     Ok(())
 }
@@ -119,7 +148,11 @@ fn every_app_lives_through_everything() -> anyhow::Result<()> {
         stand.archy_ok(&["--quiet", "stop", id])?;
         stand.until_state(id, "stopped")
     })?;
-    ensure!(containers(&stand)?.is_empty(), "containers of stopped apps run: {:?}", containers(&stand)?);
+    ensure!(
+        containers(&stand)?.is_empty(),
+        "containers of stopped apps run: {:?}",
+        containers(&stand)?
+    );
     ensure!(get(&stand.url(18001, "/health"))?.status == 0, "a stopped app answers");
     each(|id, _| stand.archy_ok(&["--quiet", "start", id]).map(drop))?;
     all_work(&stand)?;
@@ -170,7 +203,22 @@ fn hook_and_secrets(stand: &Stand) -> anyhow::Result<()> {
     let copied = get(&stand.url(18020, "/node.html"))?;
     ensure!(copied.status == 200, "copy_from_host did not run: {copied:?}");
     let index = "select indexname from pg_indexes where indexname = 'posts_text'";
-    let psql = ["exec", "plaza", "--service", "database", "--", "psql", "-h", "/tmp", "-U", "plaza", "-d", "plaza", "-tc", index];
+    let psql = [
+        "exec",
+        "plaza",
+        "--service",
+        "database",
+        "--",
+        "psql",
+        "-h",
+        "/tmp",
+        "-U",
+        "plaza",
+        "-d",
+        "plaza",
+        "-tc",
+        index,
+    ];
     ensure!(stand.archy_ok(&psql)?.contains("posts_text"), "the exec hook did not run");
     ensure!(get(&stand.url(18020, "/api/env/DATABASE_HOST"))?.body.trim() == "database");
 
@@ -187,7 +235,13 @@ fn hook_and_secrets(stand: &Stand) -> anyhow::Result<()> {
     for (place, text) in ["inspect", "units", "store", "journal", "argv"].iter().zip(&places) {
         ensure!(!text.contains(secret), "a secret shows in {place}");
     }
-    let modes = stand.user(&["stat", "-c", "%a", "/var/lib/archipelago/secrets", "/var/lib/archipelago/secrets/plaza-db-password"])?;
+    let modes = stand.user(&[
+        "stat",
+        "-c",
+        "%a",
+        "/var/lib/archipelago/secrets",
+        "/var/lib/archipelago/secrets/plaza-db-password",
+    ])?;
     ensure!(modes.split_whitespace().eq(["700", "600"]), "modes of secrets: {modes}");
     Ok(())
 }
@@ -207,7 +261,10 @@ fn uninstall(stand: &Stand) -> anyhow::Result<()> {
     ensure!(left(&["podman", "secret", "ls", "-q"])?.is_empty(), "podman secrets are left");
     // data, volumes and secrets stay, except what was purged
     let data = left(&["ls", "/var/lib/archipelago"])?;
-    ensure!(data.contains("probe") && !data.contains("objects"), "data after the uninstall: {data}");
+    ensure!(
+        data.contains("probe") && !data.contains("objects"),
+        "data after the uninstall: {data}"
+    );
     let volumes = left(&["podman", "volume", "ls", "-q"])?;
     ensure!(volumes.contains("postgres-cluster"), "volumes after the uninstall: {volumes}");
 

@@ -9,7 +9,8 @@ const PASSWORD: &str = r#"correct "horse" \ battery"#;
 
 fn rpc(stand: &Stand, options: &[&str], method: &str, params: &Value) -> anyhow::Result<Answer> {
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
-    let options: Vec<&str> = ["-H", "Content-Type: application/json"].iter().chain(options).copied().collect();
+    let options: Vec<&str> =
+        ["-H", "Content-Type: application/json"].iter().chain(options).copied().collect();
     request(&format!("https://{}/rpc/v1", stand.ip()), &options, Some(&body))
 }
 
@@ -27,7 +28,9 @@ fn a_stock_debian_becomes_a_node_and_keeps_its_apps_without_the_package() -> any
     let stand = Stand::with("stock", Options { service_user: false, ..Options::default() })?;
     let id = stand.user(&["id"])?;
     ensure!(id.contains("(archipelago)"), "{id}");
-    ensure!(stand.user(&["grep", "archipelago", "/etc/subuid", "/etc/subgid"])?.lines().count() == 2);
+    ensure!(
+        stand.user(&["grep", "archipelago", "/etc/subuid", "/etc/subgid"])?.lines().count() == 2
+    );
     let graph = stand.user(&["podman", "info", "--format", "{{.Store.GraphRoot}}"])?;
     ensure!(graph.trim() == "/var/lib/archipelago/containers/storage", "{graph}");
     doors(&stand)?;
@@ -58,10 +61,12 @@ fn doors(stand: &Stand) -> anyhow::Result<()> {
         let start = format!("{name}=");
         login.headers.lines().filter_map(|l| l.split_once(": ")).find_map(|(key, value)| {
             let value = value.strip_prefix(&start)?;
-            key.eq_ignore_ascii_case("set-cookie").then(|| value.split(';').next().unwrap_or("").to_owned())
+            key.eq_ignore_ascii_case("set-cookie")
+                .then(|| value.split(';').next().unwrap_or("").to_owned())
         })
     };
-    let (session, csrf) = (cookie("session").context("no session")?, cookie("csrf_token").context("no csrf")?);
+    let (session, csrf) =
+        (cookie("session").context("no session")?, cookie("csrf_token").context("no csrf")?);
     let cookies = format!("Cookie: session={session}; csrf_token={csrf}");
     let token = format!("X-CSRF-Token: {csrf}");
     let state = rpc(stand, &["-H", &cookies, "-H", &token], "server.get-state", &json!({}))?;
@@ -71,7 +76,12 @@ fn doors(stand: &Stand) -> anyhow::Result<()> {
     let install = json!({ "id": "website", "dockerImage": "registry.example/website:1" });
     let refused = rpc(stand, &["-H", &cookies], "package.install", &install)?;
     ensure!(refused.status == 403, "without the CSRF token: {refused:?}");
-    let foreign = rpc(stand, &["-H", &cookies, "-H", &token, "-H", "Origin: https://evil.example:9000"], "package.install", &install)?;
+    let foreign = rpc(
+        stand,
+        &["-H", &cookies, "-H", &token, "-H", "Origin: https://evil.example:9000"],
+        "package.install",
+        &install,
+    )?;
     ensure!(foreign.status == 403, "from another origin: {foreign:?}");
     let accepted = rpc(stand, &["-H", &cookies, "-H", &token], "package.install", &install)?;
     ensure!(accepted.body.contains("\"installing\""), "{accepted:?}");
@@ -79,8 +89,9 @@ fn doors(stand: &Stand) -> anyhow::Result<()> {
 
     // guesses are limited
     let guess = json!({ "password": "wrong" });
-    let statuses: Vec<u16> =
-        (0..7).map(|_| rpc(stand, none, "auth.login", &guess).map(|a| a.status)).collect::<Result<_, _>>()?;
+    let statuses: Vec<u16> = (0..7)
+        .map(|_| rpc(stand, none, "auth.login", &guess).map(|a| a.status))
+        .collect::<Result<_, _>>()?;
     ensure!(statuses.last() == Some(&429), "guesses were not limited: {statuses:?}");
     Ok(())
 }

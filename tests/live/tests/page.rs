@@ -40,6 +40,7 @@ fn the_page_serves_a_person() -> anyhow::Result<()> {
     };
     let cache = Cache::locate()?;
     let script = script(&cache)?;
+    let _one_at_a_time = cache.lock("page-test")?;
     let dir = cache.dir("page-test")?;
     fs::remove_dir_all(&dir)?;
     fs::create_dir_all(&dir)?;

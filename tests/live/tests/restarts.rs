@@ -12,7 +12,9 @@ const ROUNDS: u32 = 50;
 fn restart_again_and_again(stand: &Stand, id: &str, port: u16) -> anyhow::Result<()> {
     for round in 1..=ROUNDS {
         stand.archy_ok(&["--quiet", "restart", id]).with_context(|| format!("round {round}"))?;
-        stand.until_answers(&stand.url(port, "/health"), 200).with_context(|| format!("round {round}"))?;
+        stand
+            .until_answers(&stand.url(port, "/health"), 200)
+            .with_context(|| format!("round {round}"))?;
     }
     let app = stand.app(id)?.context("not installed")?;
     ensure!(app.pointer("/status/state").and_then(|s| s.as_str()) == Some("running"), "{app:#}");

@@ -15,8 +15,10 @@ use crate::sh::{self, Cmd};
 
 /// The daemon's socket, as seen in the node.
 pub(super) const SOCKET: &str = "/run/archipelago/archipelago.sock";
-/// Between two questions.
-const PAUSE: Duration = Duration::from_millis(2);
+/// Between two knocks at a door.
+const KNOCKS: Duration = Duration::from_millis(2);
+/// Between two questions to the daemon, which cost it something.
+const QUESTIONS: Duration = Duration::from_millis(10);
 
 /// Actions, one after the other.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -145,7 +147,7 @@ fn act(action: &Action, limit: Duration) -> anyhow::Result<()> {
             let mut rpc = Rpc::open(Path::new(SOCKET))?;
             rpc.call(method, params)?;
             let mut failed = None;
-            wait(limit, || match reached(&mut rpc, app, *until) {
+            wait(limit, QUESTIONS, || match reached(&mut rpc, app, *until) {
                 Ok(there) => there,
                 Err(error) => {
                     failed = Some(error);
@@ -155,9 +157,10 @@ fn act(action: &Action, limit: Duration) -> anyhow::Result<()> {
             failed.map_or(Ok(()), Err)
         }
         Action::Answer(doors) => doors.iter().try_for_each(|door| {
-            wait(limit, || door.answers()).with_context(|| format!("{door:?} does not answer"))
+            wait(limit, KNOCKS, || door.answers())
+                .with_context(|| format!("{door:?} does not answer"))
         }),
-        Action::Daemon => wait(limit, || {
+        Action::Daemon => wait(limit, KNOCKS, || {
             let answer = Rpc::open(Path::new(SOCKET))
                 .map_err(anyhow::Error::from)
                 .and_then(|mut rpc| rpc.call("health", &json!({})));
@@ -184,11 +187,11 @@ fn reached(rpc: &mut Rpc, app: &str, until: Until) -> anyhow::Result<bool> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the pause between two questions, with a deadline")]
-fn wait(limit: Duration, mut holds: impl FnMut() -> bool) -> anyhow::Result<()> {
+fn wait(limit: Duration, pause: Duration, mut holds: impl FnMut() -> bool) -> anyhow::Result<()> {
     let began = Instant::now();
     while !holds() {
         anyhow::ensure!(began.elapsed() < limit, "not within {} s", limit.as_secs());
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(pause);
     }
     Ok(())
 }

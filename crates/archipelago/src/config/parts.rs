@@ -1,5 +1,6 @@
 //! The parts of the configuration that are not paths: one struct per component.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
@@ -45,6 +46,8 @@ pub struct Naming {
     pub host_ip: Option<Ipv4Addr>,
     /// Public DNS name.
     pub public_host: Option<String>,
+    /// App that a template names for a role while no provider of it is installed.
+    pub role_defaults: BTreeMap<String, String>,
     /// Certificate for the public name.
     pub public_pair: Option<(PathBuf, PathBuf)>,
     /// Origins on loopback may call sensitive methods.
@@ -84,10 +87,28 @@ impl Naming {
         Ok(Self {
             host_ip: sources.parse("host_ip", "an IPv4 address")?,
             public_host,
+            role_defaults: role_defaults(sources, warnings),
             public_pair: pair,
             dev_mode: sources.switch("dev_mode")?.unwrap_or(false),
         })
     }
+}
+
+/// Reads `role_defaults`: `role=app`, separated by commas.
+fn role_defaults(sources: &Sources, warnings: &mut Vec<String>) -> BTreeMap<String, String> {
+    let text = sources.text("role_defaults").unwrap_or_default();
+    let mut defaults = BTreeMap::new();
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        match part.split_once('=') {
+            Some((role, app)) if archy_types::AppId::new(app.trim()).is_ok() => {
+                defaults.insert(role.trim().to_owned(), app.trim().to_owned());
+            }
+            _ => warnings.push(format!(
+                "`role_defaults`: {part:?} is ignored; write role=app, separated by commas"
+            )),
+        }
+    }
+    defaults
 }
 
 /// A public DNS name in its plain form, or nothing when the text is none.

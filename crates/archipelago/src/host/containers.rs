@@ -42,7 +42,11 @@ impl Containers for SystemHost {
 
     async fn remove_container(&self, name: &str) -> HostResult<()> {
         let podman = self.podman.within(CHANGE_DEADLINE);
-        podman.remove_container(name, Some(std::time::Duration::ZERO)).await.map(drop).map_err(|e| error::podman(&e))
+        podman
+            .remove_container(name, Some(std::time::Duration::ZERO))
+            .await
+            .map(drop)
+            .map_err(|e| error::podman(&e))
     }
 
     async fn remove_network(&self, name: &str) -> HostResult<()> {

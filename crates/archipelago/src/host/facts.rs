@@ -19,6 +19,9 @@ pub(super) fn placeholder_values(config: &HostConfig) -> BTreeMap<Placeholder, S
     if let Some(total) = disk(&config.data_dir).or_else(|| disk(Path::new("/"))) {
         values.insert(Placeholder::DiskGb, (total.usable / 1_000_000_000).to_string());
     }
+    for (role, app) in &config.role_defaults {
+        values.insert(Placeholder::RoleHost(role.clone()), app.clone());
+    }
     values
 }
 

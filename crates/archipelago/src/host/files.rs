@@ -18,7 +18,8 @@ impl SystemHost {
     pub(super) fn app_path(&self, app: &AppId, path: &str) -> HostResult<PathBuf> {
         let plain = Path::new(path).components().all(|c| matches!(c, Component::Normal(_)));
         if !plain {
-            let error = UserError::new("path-escapes", format!("{path:?} leaves the app's directory."));
+            let error =
+                UserError::new("path-escapes", format!("{path:?} leaves the app's directory."));
             return Err(error::fatal(error));
         }
         let base = self.config.data_dir.join(app.as_str());
@@ -179,7 +180,12 @@ impl SystemHost {
             // the unit's own `network create` takes one that is there
             None => {
                 let label = (String::from("io.archipelago.app"), app.manifest.id.to_string());
-                let spec = NetworkSpec { name, labels: [label].into(), dns_enabled: true, ..NetworkSpec::default() };
+                let spec = NetworkSpec {
+                    name,
+                    labels: [label].into(),
+                    dns_enabled: true,
+                    ..NetworkSpec::default()
+                };
                 self.podman.create_network(&spec).await.ok()?
             }
         };

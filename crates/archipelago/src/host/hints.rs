@@ -124,7 +124,8 @@ mod tests {
     #[test]
     fn a_health_check_is_no_hint() {
         let check = format!("{}-5f1c2d.service", "ab".repeat(32));
-        for (unit, wanted) in [(check.as_str(), false), ("blog.service", true), ("x.timer", false)] {
+        for (unit, wanted) in [(check.as_str(), false), ("blog.service", true), ("x.timer", false)]
+        {
             assert_eq!(concerns(&Change::Unit(unit.to_owned())), wanted, "{unit}");
         }
     }

@@ -57,6 +57,8 @@ pub struct HostConfig {
     pub host_ip: Option<std::net::Ipv4Addr>,
     /// Public name of this host, when the owner set it.
     pub public_host: Option<String>,
+    /// App that a template names for a role while no provider of it is installed.
+    pub role_defaults: std::collections::BTreeMap<String, String>,
 }
 
 /// The host, by its adapters. Cheap to clone.

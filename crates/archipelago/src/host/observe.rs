@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 
 use archy_engine::ports::{HostError, HostResult, Interest, Observe, secret_names};
-use archy_manifest::{Manifest, names};
 use archy_manifest::model::{MountSource, ReadyCheck, Service};
+use archy_manifest::{Manifest, names};
 use archy_plan::observed::{ActiveState, ContainerState, FileState, Strangers, UnitState};
-use archy_quadlet::render::{LABEL_APP, LABEL_SHARED};
 use archy_plan::{Known, Observed};
 use archy_podman::{Container, ExecRequest};
 use archy_quadlet::HostFacts;
+use archy_quadlet::render::{LABEL_APP, LABEL_SHARED};
 use archy_types::{AppId, Digest, Health, PodmanVersion, UserError};
 
 use super::bus::systemd;
@@ -68,10 +68,7 @@ impl Observe for SystemHost {
             units: known(units),
             containers: known(containers),
             images: known(images),
-            strangers: Strangers {
-                networks: strange(&networks),
-                volumes: strange(&volumes),
-            },
+            strangers: Strangers { networks: strange(&networks), volumes: strange(&volumes) },
             volumes: known(volumes.map(|all| all.into_keys().collect())),
             networks: known(networks.map(|all| all.into_keys().collect())),
             podman_secrets: known(podman_secrets),
@@ -112,7 +109,8 @@ impl Observe for SystemHost {
                 Err(not_yet(format!("port {port} is not published")))
             }
             (ReadyCheck::LogLine(text), _) => {
-                let lines = podman.log_tail(container, 2000).await.map_err(|e| error::podman(&e))?;
+                let lines =
+                    podman.log_tail(container, 2000).await.map_err(|e| error::podman(&e))?;
                 Ok(lines.iter().any(|line| line.text.contains(text)))
             }
             (ReadyCheck::File(path), _) => {

@@ -28,12 +28,8 @@ impl SystemHost {
         since: Option<Timestamp>,
         follow: bool,
     ) -> Result<Option<Logs>, UserError> {
-        let request = LogRequest {
-            follow,
-            tail: u64::try_from(lines).ok(),
-            since,
-            ..LogRequest::default()
-        };
+        let request =
+            LogRequest { follow, tail: u64::try_from(lines).ok(), since, ..LogRequest::default() };
         match self.podman.logs(container, &request).await {
             Ok(logs) => Ok(Some(logs)),
             Err(archy_podman::PodmanError::Api { status: 404, .. }) => Ok(None),
@@ -108,8 +104,13 @@ impl ExecSource for SystemHost {
         deadline: Duration,
     ) -> BoxFuture<'_, Result<ExecOutput, UserError>> {
         Box::pin(async move {
-            let done =
-                archy_engine::ports::Containers::exec(self, &container, &command, user.as_deref(), deadline);
+            let done = archy_engine::ports::Containers::exec(
+                self,
+                &container,
+                &command,
+                user.as_deref(),
+                deadline,
+            );
             done.await.map_err(|failure| failure.error)
         })
     }

@@ -45,8 +45,11 @@ impl Units for SystemHost {
         match rejected {
             None => Ok(()),
             Some((name, why)) => Err(error::fatal(
-                UserError::new("unit-rejected", format!("Podman's generator rejects {name}: {why}"))
-                    .hint("This is a fault of the manifest or of Archipelago; nothing was changed."),
+                UserError::new(
+                    "unit-rejected",
+                    format!("Podman's generator rejects {name}: {why}"),
+                )
+                .hint("This is a fault of the manifest or of Archipelago; nothing was changed."),
             )),
         }
     }
@@ -113,8 +116,10 @@ async fn start(manager: &Manager, unit: &str) -> Result<(), UserError> {
     manager.reset_failed(unit).await.map_err(|e| e.to_user_error())?;
     match manager.start(unit).await.map_err(|e| e.to_user_error())? {
         JobResult::Done => Ok(()),
-        result => Err(UserError::new("unit-failed", describe(manager, unit, "start", &result).await)
-            .hint(format!("`archy logs` and `journalctl --user -u {unit}` say more."))),
+        result => {
+            Err(UserError::new("unit-failed", describe(manager, unit, "start", &result).await)
+                .hint(format!("`archy logs` and `journalctl --user -u {unit}` say more.")))
+        }
     }
 }
 
@@ -128,7 +133,9 @@ async fn stop(manager: &Manager, unit: &str) -> Result<(), UserError> {
             // a container that was killed after its grace is stopped, not failed
             manager.reset_failed(unit).await.map(drop).map_err(|e| e.to_user_error())
         }
-        result => Err(UserError::new("stop-failed", describe(manager, unit, "stop", &result).await)),
+        result => {
+            Err(UserError::new("stop-failed", describe(manager, unit, "stop", &result).await))
+        }
     }
 }
 
