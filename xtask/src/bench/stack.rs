@@ -200,10 +200,7 @@ fn doors() -> Vec<Door> {
 
 /// The test app, with a port for each service and without hooks, which no peer has.
 fn manifest(stand: &Stand) -> anyhow::Result<String> {
-    let app = stand.apps.get(ID).context("tests/apps/plaza is gone")?;
-    let (head, rest) = app.split_once("\n  hooks:\n").context("plaza has no hooks")?;
-    let (_, tail) = rest.split_once("\n  interfaces:\n").context("plaza has no interfaces")?;
-    let mut text = format!("{head}\n  interfaces:\n{tail}");
+    let mut text = without_hooks(stand.apps.get(ID).context("tests/apps/plaza is gone")?);
     for (name, host, container) in PORTS.iter().filter(|(name, ..)| *name != "frontend") {
         let head = format!("\n    {name}:\n      image:");
         let ports = format!(
@@ -213,6 +210,15 @@ fn manifest(stand: &Stand) -> anyhow::Result<String> {
         text = text.replacen(&head, &ports, 1);
     }
     Ok(text)
+}
+
+/// The manifest without its hooks.
+pub(super) fn without_hooks(text: &str) -> String {
+    let cut = text.split_once("\n  hooks:\n").and_then(|(head, rest)| {
+        let (_, tail) = rest.split_once("\n  interfaces:\n")?;
+        Some(format!("{head}\n  interfaces:\n{tail}"))
+    });
+    cut.unwrap_or_else(|| text.to_owned())
 }
 
 fn container_units(stand: &Stand) -> anyhow::Result<Vec<String>> {

@@ -64,6 +64,14 @@ impl Limiter {
         let first = seen.front().copied().unwrap_or(now_millis);
         Err(Duration::from_millis((first + window).saturating_sub(now_millis)))
     }
+
+    /// Takes back the last call that was counted, since it was no guess after all.
+    pub fn forgive(&self, what: &'static str, from: Option<IpAddr>) {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seen) = calls.get_mut(&(what, from.map(network_of))) {
+            seen.pop_back();
+        }
+    }
 }
 
 /// An IPv6 customer has a whole /64, so that is what counts as one address.
@@ -97,6 +105,8 @@ mod tests {
         assert_eq!(limiter.count("login", other, LOGIN, 5000), Ok(()));
         assert_eq!(limiter.count("login", from, LOGIN, 60_000), Ok(()));
         assert!(limiter.count("login", from, LOGIN, 60_001).is_err());
+        limiter.forgive("login", from);
+        assert_eq!(limiter.count("login", from, LOGIN, 60_001), Ok(()));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `auth.*`.
 
 use archy_api::auth::{ChangePasswordParams, PasswordParams};
+use archy_api::method::{AuthLogin, Method as _};
 use archy_api::rpc::NoParams;
 use archy_types::UserError;
 
@@ -55,6 +56,8 @@ pub(super) async fn login(app: &App, call: &Call, params: PasswordParams) -> Ans
         }
     }
     tracing::info!(from, "logged in");
+    // only wrong guesses use the limit up
+    app.limiter.forgive(AuthLogin::NAME, call.caller.peer.ip());
     begin(app, call, role_of(&owner.role).unwrap_or(Role::Viewer)).await
 }
 

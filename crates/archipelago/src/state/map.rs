@@ -185,7 +185,9 @@ fn doors(view: &AppView, host_ip: Option<Ipv4Addr>) -> BTreeMap<String, Interfac
         let port = real_port(view, interface.port);
         let number = port.map_or(interface.port, |port| port.host);
         let path = if interface.path == "/" { "" } else { interface.path.as_str() };
-        let web = matches!(interface.protocol.as_str(), "http" | "https");
+        // what only this machine reaches has no address on the network
+        let reachable = !port.is_some_and(|port| port.loopback_only);
+        let web = reachable && matches!(interface.protocol.as_str(), "http" | "https");
         InterfaceAddresses {
             tor_address: String::new(),
             lan_address: web.then(|| format!("{}://{host}:{number}{path}", interface.protocol)),

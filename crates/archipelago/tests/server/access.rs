@@ -6,10 +6,15 @@ use serde_json::{Value, json};
 use crate::node::{Node, PASSWORD, post};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_sixth_login_in_a_minute_is_refused() {
+async fn the_sixth_guess_in_a_minute_is_refused() {
     let node = Node::start().await;
-    node.owner().await; // counts as well: setup and login share the limit
-    for _ in 0..4 {
+    node.owner().await;
+    // logins that succeed are no guesses
+    for _ in 0..6 {
+        let answer = node.call("auth.login", json!({"password": PASSWORD}), &[]).await;
+        assert_eq!(answer.code(), "none");
+    }
+    for _ in 0..5 {
         let answer = node.call("auth.login", json!({"password": "wrong password"}), &[]).await;
         assert_eq!(answer.status, StatusCode::OK);
         assert_eq!(answer.json()["error"]["message"], "Password Incorrect");
