@@ -7,4 +7,4 @@ mod http;
 mod stand;
 
 pub use http::{Answer, get, request};
-pub use stand::Stand;
+pub use stand::{Stand, deb};

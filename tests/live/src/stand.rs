@@ -146,7 +146,11 @@ fn find_state(value: &Value) -> Option<&str> {
     value.pointer("/status/state").or_else(|| value.pointer("/state"))?.as_str()
 }
 
-fn deb() -> anyhow::Result<PathBuf> {
+/// The Debian package under test.
+///
+/// # Errors
+/// It cannot be built.
+pub fn deb() -> anyhow::Result<PathBuf> {
     match sh::env("ARCHY_LIVE_DEB") {
         Some(deb) => Ok(PathBuf::from(deb)),
         None => dist::deb(Profile::Dev),

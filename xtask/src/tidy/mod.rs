@@ -6,6 +6,7 @@ use crate::{sh, workspace};
 
 mod edges;
 mod files;
+mod manifests;
 mod names;
 mod pure;
 
@@ -29,6 +30,7 @@ const RULES: &[Rule] = &[
     ("every file begins with its description", files::described),
     ("files and functions keep to their budgets", files::budgets),
     ("no app's id stands in the code", names::check),
+    ("manifests are uniform", manifests::check),
     ("generated files are fresh", fresh),
 ];
 
