@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use archy_plan::{DesiredApp, Plan};
+use archy_plan::{Check, DesiredApp, Plan};
 use archy_types::{AppId, UserError};
 
 use crate::event::{Checked, Event};
@@ -38,10 +38,12 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
             Err(error) => return answer(reply, Err(error)),
         };
         let (host, all) = (self.world.host.clone(), self.others_and(&app));
-        let fresh = !self.apps.contains_key(&app.manifest.id);
+        let (fresh, downgrade) = (!self.apps.contains_key(&app.manifest.id), self.downgrade(&app));
         tokio::spawn(async move {
             let observed = host.observe(&Interest::of([&app], &all)).await;
-            answer(reply, Ok(archy_plan::plan(&app, &observed, &all, kind.intent(fresh))));
+            let mut plan = archy_plan::plan(&app, &observed, &all, kind.intent(fresh));
+            plan.checks.splice(0..0, downgrade);
+            answer(reply, Ok(plan));
         });
     }
 
@@ -53,15 +55,22 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         reply: Reply<Accepted>,
     ) {
         let (host, all) = (self.world.host.clone(), self.others_and(&app));
-        let fresh = !self.apps.contains_key(&app.manifest.id);
+        let (fresh, downgrade) = (!self.apps.contains_key(&app.manifest.id), self.downgrade(&app));
         let events = self.events.clone();
         tokio::spawn(async move {
             let observed = host.observe(&Interest::of([&app], &all)).await;
-            let plan = archy_plan::plan(&app, &observed, &all, kind.intent(fresh));
+            let mut plan = archy_plan::plan(&app, &observed, &all, kind.intent(fresh));
+            plan.checks.splice(0..0, downgrade);
             let checked = Checked { request, plan, reply };
             // the engine is gone: the reply's sender is dropped and says so
             drop(events.send(Event::Checked(Box::new(checked))).await);
         });
+    }
+
+    /// The refusal of an older version in the place of the installed one.
+    fn downgrade(&self, app: &DesiredApp) -> Option<Check> {
+        let before = self.apps.get(&app.manifest.id).filter(|entry| !entry.desired.is_leaving())?;
+        archy_plan::check_downgrade(&before.desired.manifest, &app.manifest)
     }
 
     /// All apps with `app` in its new form.

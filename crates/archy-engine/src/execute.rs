@@ -33,6 +33,8 @@ pub(crate) fn step_deadline(step: &Step) -> Duration {
         | Step::BuildImage { deadline_secs, .. }
         | Step::StartUnits { deadline_secs, .. }
         | Step::AwaitReady { deadline_secs } => secs(*deadline_secs) + SMALL_DEADLINE,
+        // it gets its own grace first
+        Step::RemoveContainer { .. } => Duration::from_secs(660),
         Step::RunHook { .. } => Duration::from_secs(3600),
         _ => SMALL_DEADLINE,
     }

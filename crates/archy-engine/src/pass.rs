@@ -21,6 +21,11 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         self.render_all(&observed);
         let ids: Vec<AppId> = self.apps.keys().cloned().collect();
         for id in &ids {
+            // what was seen before an operation ended says nothing about what it left; another look
+            // follows
+            if self.apps.get(id).is_some_and(|entry| entry.stale_look == Some(self.looks)) {
+                continue;
+            }
             self.heal(id, &observed).await;
             if let Some(cause) = self.refresh(id) {
                 self.note(id, &cause).await;
@@ -59,6 +64,7 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
             &self.all,
             Intent::Converge,
         );
+        entry.refused = plan.refusal().cloned();
         entry.notes.clone_from(&plan.checks);
         if plan.is_empty() || plan.refusal().is_some() {
             return;

@@ -133,6 +133,9 @@ fn overlay(entry: &Entry, seen: &StatusReport) -> StatusReport {
     if let Some(work) = &entry.work {
         return at_work(work, seen);
     }
+    if let Some(refused) = refusal(entry, seen) {
+        return refused;
+    }
     let Some(failed) = &entry.failed else { return seen.clone() };
     let Some(error) = &failed.error else { return seen.clone() };
     if seen.state == AppState::Running && failed.kind != OperationKind::Uninstall.as_str() {
@@ -147,6 +150,29 @@ fn overlay(entry: &Entry, seen: &StatusReport) -> StatusReport {
         repair: Some(repair(entry)),
         deadline: None,
     }
+}
+
+/// The state of an app that should run, does not, and cannot be repaired as long as a check forbids
+/// it.
+fn refusal(entry: &Entry, seen: &StatusReport) -> Option<StatusReport> {
+    let check = entry.refused.as_ref()?;
+    let rests = matches!(seen.state, AppState::Running | AppState::Stopped | AppState::Unknown);
+    if rests || entry.desired.state != DesiredState::Running {
+        return None;
+    }
+    let text = match &check.mend {
+        Some(mend) => format!("{} {mend}", check.message),
+        None => check.message.clone(),
+    };
+    Some(StatusReport {
+        state: AppState::Failed,
+        cause: Cause { code: check.code.clone(), text },
+        since: seen.since,
+        actor: seen.actor.clone(),
+        next: None,
+        repair: Some(repair(entry)),
+        deadline: None,
+    })
 }
 
 fn repair(entry: &Entry) -> Repair {

@@ -56,6 +56,10 @@ pub(crate) struct Entry {
     pub(crate) view: Option<Arc<AppView>>,
     /// Findings of the last plan.
     pub(crate) notes: Vec<archy_plan::Check>,
+    /// Why the last repair was refused, as long as nothing was asked for since.
+    pub(crate) refused: Option<archy_plan::Check>,
+    /// The look that was under way when the last operation ended.
+    pub(crate) stale_look: Option<u64>,
     pub(crate) repairs_failed: u32,
     pub(crate) repair_not_before: Option<Instant>,
 }
@@ -79,6 +83,8 @@ impl Entry {
             report: None,
             view: None,
             notes: Vec::new(),
+            refused: None,
+            stale_look: None,
             repairs_failed: 0,
             repair_not_before: None,
         }
@@ -106,6 +112,8 @@ pub struct Engine<H, L, C> {
     workers: JoinSet<(AppId, OperationId, Ending)>,
     worker_apps: HashMap<Id, (AppId, OperationId)>,
     observing: bool,
+    /// Looks that were begun; the number of the one under way.
+    pub(crate) looks: u64,
     look_again: bool,
     next_pass: Instant,
 }
@@ -139,6 +147,7 @@ pub async fn start<H: Host, L: Ledger, C: Clock>(
         workers: JoinSet::new(),
         worker_apps: HashMap::new(),
         observing: false,
+        looks: 0,
         look_again: false,
         next_pass: Instant::now(),
     };
@@ -254,6 +263,7 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
             return;
         }
         self.observing = true;
+        self.looks += 1;
         let (host, events) = (self.world.host.clone(), self.events.clone());
         let interest = crate::ports::Interest::of(self.all.iter(), &[]);
         let first = self.observed.is_none();
@@ -293,6 +303,7 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
             events: self.events.clone(),
         };
         entry.failed = None;
+        entry.refused = None;
         entry.work = Some(Work { job, view, superseded });
         let key = (id.clone(), operation);
         let handle = self.workers.spawn(async move { (id, operation, worker.run().await) });
@@ -308,6 +319,7 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
             Ending::RolledBack(_) => work.job.fresh,
             Ending::Failed(_) | Ending::Superseded => false,
         };
+        entry.stale_look = self.observing.then_some(self.looks);
         note_outcome(entry, &work, &ending, &self.tuning);
         if gone && entry.desired.generation == work.job.app.generation {
             if let Err(error) = self.world.ledger.forget(app).await {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use archy_plan::{DesiredApp, DesiredState, Intent, Observed, Plan, Step};
+use archy_plan::{DesiredApp, DesiredState, Intent, Observed, Plan, PlannedStep, Step};
 use archy_types::{Timestamp, UserError};
 use tokio::sync::{mpsc, watch};
 
@@ -124,31 +124,26 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
     ) -> Result<bool, Stop> {
         let World { host, ledger, clock } = self.world.clone();
         let operation = self.job.operation;
-        ledger.planned(operation, plan, clock.now()).await.map_err(Stop::Failed)?;
+        let now_planned = until_secrets(plan);
+        ledger.planned(operation, &now_planned, clock.now()).await.map_err(Stop::Failed)?;
         self.check_units(plan).await?;
         let cx = Context { host: &*host, app, observed, fresh: self.job.fresh };
-        let total = u32::try_from(plan.steps.len()).unwrap_or(u32::MAX);
+        // steps of earlier rounds count as well
+        let total = seq.saturating_add(u32::try_from(plan.steps.len()).unwrap_or(u32::MAX));
         let deadline = plan.steps.iter().map(|planned| step_deadline(&planned.step)).sum();
         let deadline = after(clock.now(), deadline);
-        let mut made_secret = false;
-        for (index, planned) in plan.steps.iter().enumerate() {
-            let makes_secret = matches!(planned.step, Step::GenerateSecret { .. });
-            if made_secret && !makes_secret {
-                return Ok(true);
-            }
-            made_secret |= makes_secret;
+        for planned in &now_planned.steps {
             let text = archy_plan::describe(&planned.step);
             *seq += 1;
             ledger.step(operation, *seq, &text, clock.now()).await.map_err(Stop::Failed)?;
-            let at = (u32::try_from(index + 1).unwrap_or(total), total);
-            let progress = self.progress(at, &text, deadline);
+            let progress = self.progress((*seq, total), &text, deadline);
             progress(Progress { text, percent: None });
             if matches!(planned.step, Step::StartUnits { .. }) {
                 started.fetch_add(1, Ordering::Relaxed);
             }
             self.or_superseded(&planned.step, bounded(&cx, &planned.step, progress)).await?;
         }
-        Ok(false)
+        Ok(now_planned.steps.len() < plan.steps.len())
     }
 
     /// Runs Podman's own generator over the files before the first is written: it drops a bad file
@@ -213,6 +208,18 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
             drop(events.try_send(Event::Progress(job.app.manifest.id.clone(), view)));
         })
     }
+}
+
+/// The part of a plan that is done before the host must be looked at again: all of it, or up to its
+/// secrets.
+fn until_secrets(plan: &Plan) -> Plan {
+    let makes = |planned: &PlannedStep| matches!(planned.step, Step::GenerateSecret { .. });
+    let first = plan.steps.iter().position(makes);
+    let end = first.map_or(plan.steps.len(), |first| {
+        let others = plan.steps.iter().skip(first).position(|planned| !makes(planned));
+        others.map_or(plan.steps.len(), |others| first + others)
+    });
+    Plan { steps: plan.steps.iter().take(end).cloned().collect(), ..plan.clone() }
 }
 
 /// Steps that only wait for somebody else, and that a resumed operation can take up again.

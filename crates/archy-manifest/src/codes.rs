@@ -108,6 +108,11 @@ pub const CODES: &[Code] = &[
     ),
     code("missing-service", Level::Error, "Several services, none called `main`, and none named."),
     code("missing-value", Level::Error, "A required value is empty."),
+    code(
+        "nested-mount",
+        Level::Error,
+        "A mount inside a directory that a container can write to; with `services` also a file or certificate there.",
+    ),
     code("new-privileges", Level::Warning, "`no_new_privileges: false`."),
     code("no-container", Level::Error, "Neither `container` nor `services`."),
     code("not-utf8", Level::Error, "The text is not UTF-8."),

@@ -22,6 +22,7 @@ mod identity;
 mod image;
 mod interfaces;
 mod mounts;
+mod nested;
 mod paths;
 mod ports;
 mod relations;
@@ -64,6 +65,8 @@ struct Rules<'s, 'a, 'd> {
     services: Vec<Written<'d>>,
     secrets: BTreeMap<String, SecretKind>,
     files: Vec<FileTemplate>,
+    /// What lies in the data directory, with its places.
+    placed: Vec<nested::Placed>,
     /// All ports with their places.
     published: Vec<(ServiceName, Path, Port)>,
     /// Settings that something refers to.
@@ -85,6 +88,7 @@ pub(crate) fn lower(document: &Document, sink: &mut Sink<'_>) -> Option<Manifest
         services: Vec::new(),
         secrets: BTreeMap::new(),
         files: Vec::new(),
+        placed: Vec::new(),
         published: Vec::new(),
         used_settings: BTreeSet::new(),
     };
@@ -100,6 +104,7 @@ impl Rules<'_, '_, '_> {
         self.identity();
         let services = self.lower_services();
         let certs = self.certs();
+        self.nested();
         let requires = self.requires();
         let hooks = self.hooks(&services);
         let config = self.config(&services);

@@ -176,6 +176,24 @@ fn starter_is_clean() {
     }
 }
 
+/// One container with files below its directory, and services whose directories do not overlap.
+#[test]
+fn files_below_a_directory() {
+    for lines in [
+        "  container: { image: \"x.y/z:1\", data_uid: 1000 }\n  \
+         volumes: [{ source: /var/lib/archipelago/a, target: /data }]\n  \
+         files: [{ path: /var/lib/archipelago/a/config.toml, content: y }]\n  \
+         certs: [{ crt: tls/a.crt, key: tls/a.key }]\n",
+        "  services:\n    main:\n      image: \"x.y/z:1\"\n      volumes:\n        \
+         - { source: conf, target: /conf, read_only: true }\n        \
+         - { source: data, target: /data }\n    two:\n      image: \"x.y/z:1\"\n      \
+         volumes: [{ source: data, target: /data }, { source: database, target: /db }]\n  \
+         files: [{ path: conf/a.toml, content: y }]\n",
+    ] {
+        clean(format!("app:\n  id: a\n  name: A\n  version: 1\n{lines}").as_bytes());
+    }
+}
+
 #[test]
 fn both_forms_mean_the_same() {
     let one = "app:\n  id: a\n  name: A\n  version: 1\n  container:\n    image: \"x.y/z:1\"\n    \

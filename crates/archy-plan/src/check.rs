@@ -11,6 +11,7 @@
 //! | `dependency-missing`, `dependency-version`, `dependency-stopped` | error to note | apps it needs |
 //! | `setting-missing`, `setting-invalid`, `setting-unknown` | error | the owner's settings |
 //! | `secret-missing` | error | a secret that the owner supplies |
+//! | `downgrade-refused` | error | an older version would take the place of a newer one |
 //! | `rights-widened` | warning | a new manifest asks for more |
 //! | `not-enforced` | note | a budget that this host cannot enforce |
 //! | `stopped-outside`, `service-failed`, `unit-masked`, `in-transition` | note | left alone |
@@ -20,6 +21,7 @@
 //! An error on an install is often only a warning later: an app that is installed is kept running
 //! as long as nothing forbids it.
 
+mod downgrade;
 mod foreign;
 mod host;
 mod ports;
@@ -28,6 +30,7 @@ mod rights;
 mod settings;
 mod units;
 
+pub use downgrade::check_downgrade;
 pub(crate) use foreign::names_taken;
 pub use rights::rights_diff;
 pub use settings::check_settings;

@@ -1,5 +1,7 @@
 //! How a file that is there differs from the one that should be.
 
+use std::collections::BTreeMap;
+
 use archy_manifest::model::{FileTemplate, Service, SettingKind};
 use archy_manifest::template::{Part, Placeholder};
 use archy_quadlet::render::{LABEL_GENERATION, LABEL_MANIFEST};
@@ -131,13 +133,24 @@ pub(crate) enum FileDrift {
     Missing,
     /// Its content differs from the template's.
     Changed,
+    /// Its content differs from the template's; that may be due to what the node fills in alone
+    /// (its addresses), which is taken over with the next start.
+    Later,
     /// Its content cannot be told here; it is written anew before each start.
     AtStart,
 }
 
+/// What the node fills in for placeholders.
+type Values = BTreeMap<Placeholder, String>;
+
 /// Compares a file with its template, as far as the content can be told without secrets and
 /// without what only the node knows at the moment of a start.
-pub(crate) fn file(app: &DesiredApp, file: &FileTemplate, seen: Option<&FileState>) -> FileDrift {
+pub(crate) fn file(
+    app: &DesiredApp,
+    values: &Values,
+    file: &FileTemplate,
+    seen: Option<&FileState>,
+) -> FileDrift {
     let hash = match seen {
         None => return FileDrift::Missing,
         Some(FileState::Directory) => return FileDrift::Same,
@@ -150,20 +163,31 @@ pub(crate) fn file(app: &DesiredApp, file: &FileTemplate, seen: Option<&FileStat
     if hash.len() != 64 {
         return FileDrift::AtStart;
     }
-    match content(app, file) {
+    match content(app, values, file) {
         None => FileDrift::AtStart,
         Some(content) if Digest::of(content.as_bytes()).hex() == *hash => FileDrift::Same,
+        Some(_) if file.content.placeholders().any(|p| !is_setting(p)) => FileDrift::Later,
         Some(_) => FileDrift::Changed,
     }
 }
 
-fn content(app: &DesiredApp, file: &FileTemplate) -> Option<String> {
+const fn is_setting(placeholder: &Placeholder) -> bool {
+    matches!(placeholder, Placeholder::Config(_))
+}
+
+/// True when a setting of the owner is part of the file.
+pub(crate) fn has_setting(file: &FileTemplate) -> bool {
+    file.content.placeholders().any(is_setting)
+}
+
+fn content(app: &DesiredApp, values: &Values, file: &FileTemplate) -> Option<String> {
     let mut text = String::new();
     for part in file.content.parts() {
         match part {
             Part::Text(part) => text.push_str(part),
             Part::Placeholder(Placeholder::Config(key)) => text.push_str(&setting(app, key)?),
-            Part::Placeholder(_) => return None,
+            Part::Placeholder(Placeholder::Secret(_)) => return None,
+            Part::Placeholder(placeholder) => text.push_str(values.get(placeholder)?),
         }
     }
     Some(text)

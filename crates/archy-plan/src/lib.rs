@@ -24,7 +24,7 @@ pub mod step;
 mod text;
 
 pub use assess::{Assessment, ServiceAssessment, assess, assess_among};
-pub use check::{check_settings, rights_diff};
+pub use check::{check_downgrade, check_settings, rights_diff};
 pub use desired::{DesiredApp, DesiredState};
 pub use intent::Intent;
 pub use observed::{Known, Observed, Strangers};

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use archy_manifest::model::Service;
+use archy_manifest::model::{FileTemplate, MountSource, Service};
 use archy_manifest::names;
-use archy_quadlet::render::{LABEL_APP, LABEL_ENV_HASH, LABEL_MANIFEST, LABEL_SHARED};
+use archy_quadlet::render::{
+    LABEL_APP, LABEL_ENV_HASH, LABEL_GENERATION, LABEL_MANIFEST, LABEL_SHARED,
+};
 use archy_quadlet::{Deployment, UnitFile, UnitRole};
 use archy_types::{AppId, Cause, ServiceName};
 
 use crate::desired::DesiredApp;
-use crate::drift::{self, Drift};
+use crate::drift::{self, Drift, FileDrift};
 use crate::intent::Intent;
 use crate::observed::{ContainerState, FileState, Observed, UnitState};
 use crate::phase::{Phase, is_alive};
@@ -153,6 +155,21 @@ pub(crate) struct Part<'a> {
     pub(crate) drift: Drift,
 }
 
+impl Part<'_> {
+    /// True when the file is mounted into the service.
+    pub(crate) fn reads(&self, file: &FileTemplate) -> bool {
+        self.service.mounts.iter().any(|mount| match &mount.source {
+            MountSource::File(path) => *path == file.path,
+            MountSource::AppDir { path, .. } => {
+                let inside = |rest: &str| rest.is_empty() || rest.starts_with('/');
+                path.is_empty()
+                    || file.path.strip_prefix(path.trim_end_matches('/')).is_some_and(inside)
+            }
+            _ => false,
+        })
+    }
+}
+
 /// One app's desired and observed state side by side.
 #[derive(Debug)]
 pub(crate) struct Scene<'a> {
@@ -229,6 +246,47 @@ impl<'a> Scene<'a> {
     /// How a file that is not of a container differs.
     pub(crate) fn support_drift(&self, file: &UnitFile) -> Drift {
         drift::unit_file(self.old_text(&file.file_name), &file.text, |_| Drift::Real)
+    }
+
+    /// How a file made from a template differs.
+    ///
+    /// A setting counts although the content cannot be compared, or although addresses of the node
+    /// may be what differs: a container that reads the file and was made for an older wish of the
+    /// owner has not seen the setting.
+    pub(crate) fn file_drift(&self, file: &FileTemplate) -> FileDrift {
+        let seen = self.facts.app_files.and_then(|files| files.get(&file.path));
+        match drift::file(self.app, &self.observed.host.values, file, seen) {
+            FileDrift::Later | FileDrift::AtStart if self.has_older_reader(file) => {
+                FileDrift::Changed
+            }
+            FileDrift::Later if self.intent.installs() || !self.is_read(file) => FileDrift::Changed,
+            drift => drift,
+        }
+    }
+
+    fn is_read(&self, file: &FileTemplate) -> bool {
+        self.parts.iter().any(|part| part.reads(file))
+    }
+
+    fn has_older_reader(&self, file: &FileTemplate) -> bool {
+        let wanted = self.app.generation.to_string();
+        drift::has_setting(file)
+            && self.parts.iter().any(|part| {
+                let counts = part.phase.is_alive() || part.phase == Phase::Failed;
+                counts
+                    && !part.masked
+                    && part.reads(file)
+                    && self.generation(part).is_some_and(|made_for| made_for != wanted)
+            })
+    }
+
+    /// The generation that a part's container was made for; without a container (it ran to
+    /// completion, or failed) its unit file tells.
+    fn generation(&self, part: &Part<'_>) -> Option<&'a str> {
+        match self.facts.containers.get(&part.container) {
+            Some(container) => container.labels.get(LABEL_GENERATION).map(String::as_str),
+            None => label(self.old_text(&part.file.file_name)?, LABEL_GENERATION),
+        }
     }
 
     /// Labelled unit files that the deployment does not name.

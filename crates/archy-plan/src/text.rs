@@ -71,7 +71,11 @@ impl Plan {
             }
         }
         if self.steps.is_empty() {
-            put(&mut out, "", &format!("{}: nothing to do.", self.app));
+            let end = match self.refusal() {
+                Some(_) => "nothing is done.",
+                None => "nothing to do.",
+            };
+            put(&mut out, "", &format!("{}: {end}", self.app));
             return out;
         }
         let count = match self.steps.len() {

@@ -5,7 +5,9 @@
 //! and the socket has no call for it. Arguments only, never a shell.
 
 use std::{
+    ffi::OsStr,
     io,
+    os::fd::BorrowedFd,
     path::{Component, Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
@@ -27,7 +29,7 @@ pub struct Unshare {
 /// Why a command in the user namespace failed.
 #[derive(Debug, Error)]
 pub enum UnshareError {
-    /// The path is not absolute, has `..`, or is a root.
+    /// The path is not absolute, has `..`, or is a root; or a name is no plain name.
     #[error("{} is not an absolute path below a directory", .0.display())]
     Path(PathBuf),
     /// Podman cannot be started.
@@ -42,7 +44,7 @@ pub enum UnshareError {
     /// The deadline passed; the command was killed.
     #[error("`podman unshare {verb}` of {} took longer than {} ms", path.display(), after.as_millis())]
     Timeout {
-        /// `chown` or `rm`.
+        /// `chown`, `rm`, `mkdir` or `mv`.
         verb: &'static str,
         /// What it was about.
         path: PathBuf,
@@ -52,7 +54,7 @@ pub enum UnshareError {
     /// The command failed.
     #[error("`podman unshare {verb}` of {} failed ({status}): {stderr}", path.display())]
     Failed {
-        /// `chown` or `rm`.
+        /// `chown`, `rm`, `mkdir` or `mv`.
         verb: &'static str,
         /// What it was about.
         path: PathBuf,
@@ -111,9 +113,74 @@ impl Unshare {
         owner: (u32, u32),
         recursive: bool,
     ) -> Result<(), UnshareError> {
+        check(path)?;
         let ids = format!("{}:{}", owner.0, owner.1);
         let flags = if recursive { "-hR" } else { "-h" };
-        self.run("chown", &[flags, &ids], path).await
+        self.run("chown", &[flags.as_ref(), ids.as_ref()], path, Stdio::null()).await
+    }
+
+    /// Gives an open directory to ids as containers see them, not what is in it.
+    ///
+    /// # Errors
+    /// A failed command, or the deadline.
+    pub async fn chown_directory(
+        &self,
+        directory: BorrowedFd<'_>,
+        owner: (u32, u32),
+    ) -> Result<(), UnshareError> {
+        let ids = format!("{}:{}", owner.0, owner.1);
+        let input = self.hand_over(directory)?;
+        self.run("chown", &["-h".as_ref(), ids.as_ref()], &below("."), input).await
+    }
+
+    /// Makes a directory (mode 0755) in an open one whose owner is a subordinate id, and gives it
+    /// to the same owner. A symbolic link that somebody puts in its place is not followed.
+    ///
+    /// # Errors
+    /// A name that is no plain name, a failed command, or the deadline.
+    pub async fn make_directory(
+        &self,
+        parent: BorrowedFd<'_>,
+        name: &str,
+    ) -> Result<(), UnshareError> {
+        let made = inside(name)?;
+        let input = self.hand_over(parent)?;
+        self.run("mkdir", &["-m".as_ref(), "0755".as_ref()], &made, input).await?;
+        self.chown_like(parent, &made).await
+    }
+
+    /// Moves a file of the user into an open directory, where it takes the place of what is there
+    /// (a symbolic link is replaced, not followed), and gives it to the directory's owner first.
+    /// Both must be on one file system for the change to be at once.
+    ///
+    /// # Errors
+    /// A name that is no plain name, a `staged` that is not absolute, a failed command, or the
+    /// deadline; the file is then still where it was.
+    pub async fn move_into(
+        &self,
+        staged: &Path,
+        directory: BorrowedFd<'_>,
+        name: &str,
+    ) -> Result<(), UnshareError> {
+        check(staged)?;
+        let target = inside(name)?;
+        self.chown_like(directory, staged).await?;
+        let input = self.hand_over(directory)?;
+        self.run("mv", &["-fT".as_ref(), "--".as_ref(), staged.as_ref()], &target, input).await
+    }
+
+    /// Gives a path the owner of an open directory.
+    async fn chown_like(&self, directory: BorrowedFd<'_>, path: &Path) -> Result<(), UnshareError> {
+        let reference = format!("--reference={}", below(".").display());
+        let input = self.hand_over(directory)?;
+        self.run("chown", &["-h".as_ref(), reference.as_ref()], path, input).await
+    }
+
+    /// An open directory as a command's standard input: the path [`below`] it leads there whatever
+    /// is renamed meanwhile.
+    fn hand_over(&self, directory: BorrowedFd<'_>) -> Result<Stdio, UnshareError> {
+        let start = |source| UnshareError::Start { program: self.podman.clone(), source };
+        directory.try_clone_to_owned().map(Stdio::from).map_err(start)
     }
 
     /// Removes a path and everything below it, whichever subordinate id owns it. A path that is
@@ -122,7 +189,9 @@ impl Unshare {
     /// # Errors
     /// Those of [`Self::chown`].
     pub async fn remove_all(&self, path: &Path) -> Result<(), UnshareError> {
-        self.run("rm", &["-rf", "--one-file-system"], path).await
+        check(path)?;
+        let flags = ["-rf".as_ref(), "--one-file-system".as_ref()];
+        self.run("rm", &flags, path, Stdio::null()).await
     }
 
     #[expect(
@@ -132,17 +201,17 @@ impl Unshare {
     async fn run(
         &self,
         verb: &'static str,
-        arguments: &[&str],
+        arguments: &[&OsStr],
         path: &Path,
+        input: Stdio,
     ) -> Result<(), UnshareError> {
-        check(path)?;
         let start = |source| UnshareError::Start { program: self.podman.clone(), source };
         let mut child = Command::new(&self.podman)
             .args(["unshare", verb])
             .args(arguments)
-            .arg("--")
+            .args((!arguments.contains(&OsStr::new("--"))).then_some("--"))
             .arg(path)
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
@@ -170,6 +239,20 @@ impl Unshare {
         }
         let stderr = String::from_utf8_lossy(&stderr).trim().to_owned();
         Err(UnshareError::Failed { verb, path: path.to_path_buf(), status, stderr })
+    }
+}
+
+/// A path below the directory that is a command's standard input.
+fn below(name: &str) -> PathBuf {
+    Path::new("/proc/self/fd/0").join(name)
+}
+
+/// The same for a plain name only.
+fn inside(name: &str) -> Result<PathBuf, UnshareError> {
+    let mut parts = Path::new(name).components();
+    match (parts.next(), parts.next()) {
+        (Some(Component::Normal(part)), None) if part == name => Ok(below(name)),
+        _ => Err(UnshareError::Path(PathBuf::from(name))),
     }
 }
 

@@ -93,8 +93,9 @@ pub fn facts() -> HostFacts {
     }
 }
 
-impl Observe for FakeHost {
-    async fn observe(&self, _: &Interest) -> Observed {
+impl FakeHost {
+    /// The model as a look tells it.
+    fn seen(&self) -> Observed {
         let model = self.model();
         let (podman, systemd) = (Fault::PodmanAway, Fault::SystemdAway);
         Observed {
@@ -117,6 +118,17 @@ impl Observe for FakeHost {
             platform: String::new(),
             shutting_down: false,
         }
+    }
+}
+
+impl Observe for FakeHost {
+    async fn observe(&self, _: &Interest) -> Observed {
+        let observed = self.seen();
+        let late = self.model().slow_look.take();
+        if let Some(late) = late {
+            tokio::time::sleep(late).await;
+        }
+        observed
     }
 
     async fn check_ready(
@@ -264,6 +276,20 @@ impl FakeHost {
     }
 }
 
+/// What a placeholder stands for; `?` for what the fake host does not know.
+fn value(app: &DesiredApp, placeholder: &Placeholder) -> String {
+    let unknown = || "?".to_owned();
+    match placeholder {
+        Placeholder::Config(key) => {
+            let default = || app.manifest.config.get(key)?.default.as_ref();
+            app.settings.get(key).or_else(default).map_or_else(unknown, |value| {
+                value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+            })
+        }
+        other => facts().values.get(other).cloned().unwrap_or_else(unknown),
+    }
+}
+
 impl Files for FakeHost {
     async fn make_directory(&self, app: &AppId, path: &str, _: Option<Owner>) -> HostResult<()> {
         self.change(format!("mkdir {app}/{path}"), &Fault::DiskFull, |model, _| {
@@ -309,11 +335,8 @@ impl Files for FakeHost {
     ) -> HostResult<()> {
         let id = &app.manifest.id;
         self.change(format!("write {id}/{path}"), &Fault::DiskFull, |model, _| {
-            let text = content.resolve(|placeholder| {
-                Ok::<_, UserError>(
-                    facts().values.get(placeholder).cloned().unwrap_or_else(|| "?".to_owned()),
-                )
-            })?;
+            let text =
+                content.resolve(|placeholder| Ok::<_, UserError>(value(app, placeholder)))?;
             let hash = Digest::of(text.as_bytes()).hex();
             let files = model.app_files.entry(id.clone()).or_default();
             files.insert(path.to_owned(), FileState::File { hash });

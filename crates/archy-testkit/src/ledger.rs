@@ -18,6 +18,8 @@ pub struct Entry {
     pub actor: Actor,
     /// When.
     pub started: Timestamp,
+    /// Steps that were planned, of all rounds.
+    pub planned: Vec<String>,
     /// Steps that were begun.
     pub steps: Vec<String>,
     /// How it ended.
@@ -55,6 +57,7 @@ impl Books {
             kind: kind.to_owned(),
             actor: actor.clone(),
             started: now,
+            planned: Vec::new(),
             steps: Vec::new(),
             ending: None,
         });
@@ -102,7 +105,16 @@ impl Ledger for MemoryLedger {
         Ok(self.books().add(app, kind, actor, now))
     }
 
-    async fn planned(&self, _: OperationId, _: &Plan, _: Timestamp) -> Result<(), UserError> {
+    async fn planned(
+        &self,
+        operation: OperationId,
+        plan: &Plan,
+        _: Timestamp,
+    ) -> Result<(), UserError> {
+        if let Some(entry) = self.books().operation(operation) {
+            let steps = plan.steps.iter().map(|planned| archy_plan::describe(&planned.step));
+            entry.planned.extend(steps);
+        }
         Ok(())
     }
 

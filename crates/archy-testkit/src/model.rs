@@ -1,6 +1,7 @@
 //! The state of a host in memory: units, containers, files, and faults that were put in.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use archy_manifest::model::Protocol;
 use archy_plan::observed::{ActiveState, ContainerState, FileState, UnitState};
@@ -52,6 +53,8 @@ pub struct Model {
     pub app_files: BTreeMap<AppId, BTreeMap<String, FileState>>,
     /// Ports that something foreign listens on.
     pub foreign_ports: BTreeSet<(u16, Protocol)>,
+    /// How long the next look takes to arrive; what it tells is what was there when it began.
+    pub slow_look: Option<Duration>,
     /// What goes wrong.
     pub faults: BTreeSet<Fault>,
     /// Every call that changed something, in order.

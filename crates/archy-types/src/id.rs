@@ -159,7 +159,7 @@ pub struct OperationId(pub i64);
 
 impl fmt::Display for OperationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "op-{}", self.0)
+        fmt::Display::fmt(&self.0, f)
     }
 }
 

@@ -31,12 +31,31 @@ fn the_daemon_runs_in_a_users_session() -> anyhow::Result<()> {
     ok(node.exec_user(["systemctl", "--user", "start", "podman.socket"])?)?;
     let daemon = format!("{TREE}/usr/bin/archipelago");
     let probe = format!("health_probe={TREE}/usr/libexec/archipelago/archy-health");
-    let run = ["systemd-run", "--user", "--unit", "archipelago-dev", "--", &daemon, "--mode", "user", "--set", &probe];
+    let run = [
+        "systemd-run",
+        "--user",
+        "--unit",
+        "archipelago-dev",
+        "--",
+        &daemon,
+        "--mode",
+        "user",
+        "--set",
+        &probe,
+    ];
     ok(node.exec_user(run)?)?;
     let archy = format!("{TREE}/usr/bin/archy");
     let up = || node.exec_user([archy.as_str(), "--json", "list"]).ok().filter(Output::ok);
     if wait_until(PATIENCE, up).is_none() {
-        let log = node.exec_user(["journalctl", "--user", "-u", "archipelago-dev", "-n", "30", "--no-pager"])?;
+        let log = node.exec_user([
+            "journalctl",
+            "--user",
+            "-u",
+            "archipelago-dev",
+            "-n",
+            "30",
+            "--no-pager",
+        ])?;
         anyhow::bail!("the daemon does not answer:\n{}", log.text());
     }
 
@@ -45,7 +64,10 @@ fn the_daemon_runs_in_a_users_session() -> anyhow::Result<()> {
     ensure!(get(&url)?.status == 200, "the app does not answer");
     let data = "/home/archipelago/.local/share/archipelago/probe/data";
     ok(node.exec_user(["test", "-d", data])?).context("no data in the XDG directory")?;
-    ensure!(!node.root_path().join("var/lib/archipelago").exists(), "the node's own directory was made");
+    ensure!(
+        !node.root_path().join("var/lib/archipelago").exists(),
+        "the node's own directory was made"
+    );
 
     // the daemon stops: the app does not
     ok(node.exec_user(["systemctl", "--user", "stop", "archipelago-dev"])?)?;

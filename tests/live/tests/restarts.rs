@@ -4,7 +4,7 @@
 
 use std::thread;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use archy_live::Stand;
 
 const ROUNDS: u32 = 50;
@@ -16,9 +16,7 @@ fn restart_again_and_again(stand: &Stand, id: &str, port: u16) -> anyhow::Result
             .until_answers(&stand.url(port, "/health"), 200)
             .with_context(|| format!("round {round}"))?;
     }
-    let app = stand.app(id)?.context("not installed")?;
-    ensure!(app.pointer("/status/state").and_then(|s| s.as_str()) == Some("running"), "{app:#}");
-    Ok(())
+    stand.until_state(id, "running")
 }
 
 #[test]

@@ -27,8 +27,7 @@ fn render(text: &str) -> anyhow::Result<BTreeMap<String, String>> {
     let manifest = Manifest::parse(text.as_bytes()).map_err(|found| anyhow::anyhow!("{found}"))?;
     let host = archy_testkit::host::facts();
     let defaults = manifest.config.iter();
-    let config =
-        defaults.filter_map(|(key, s)| Some((key.clone(), s.default.clone()?))).collect();
+    let config = defaults.filter_map(|(key, s)| Some((key.clone(), s.default.clone()?))).collect();
     let input = RenderInput {
         digest: Digest::of(text.as_bytes()),
         generation: Generation(1),

@@ -21,7 +21,7 @@ const RESTART: &[&str] = &["RestartSec=", "RestartSteps=", "RestartMaxDelaySec="
 /// The app does not come back.
 pub(super) fn row(stand: &Stand, runs: usize) -> anyhow::Result<Row> {
     let unit = format!("{ID}.service");
-    stand.with_daemon()?;
+    stand.clear()?;
     stand.install(ID, &install::one(stand, ID, PORT)?)?;
     let files = stand.unit_files(ID)?;
     let (path, text) = files

@@ -36,7 +36,7 @@ pub(super) fn row(stand: &Stand) -> anyhow::Result<Row> {
     let apps: BTreeMap<&String, &String> =
         stand.apps.iter().filter(|(id, _)| *id != LEFT_OUT).collect();
     ensure!(apps.len() == 12, "tests/apps has {} apps beside {LEFT_OUT}, not 12", apps.len());
-    stand.with_daemon()?;
+    stand.clear()?;
     for (id, text) in &apps {
         sh::step(&format!("installing {id}"), || stand.install(id, &without_hooks(text)))?;
     }

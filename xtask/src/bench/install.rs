@@ -43,7 +43,7 @@ pub(super) fn one(stand: &Stand, id: &str, port: u16) -> anyhow::Result<String> 
 /// Something does not come to run.
 pub(super) fn row(stand: &Stand, runs: usize) -> anyhow::Result<Row> {
     let text = manifest(stand)?;
-    stand.with_daemon()?;
+    stand.clear()?;
     // the image is present from here on
     stand.install(ID, &text)?;
     let files = stand.unit_files(ID)?;

@@ -70,6 +70,14 @@ impl Line {
     }
 }
 
+impl Line {
+    /// A line of the table.
+    fn text(&self) -> String {
+        let Self { work, peer, peer_figure, own, ratio, aim, verdict } = self;
+        format!("| {work} | {peer} | {peer_figure} | {own} | {ratio} | {aim} | {verdict} |")
+    }
+}
+
 fn verdict(aim: Aim, figure: f64) -> String {
     let met = match aim {
         Aim::None => return "–".to_owned(),
@@ -86,6 +94,14 @@ pub(super) struct Row {
     pub(super) lines: Vec<Line>,
     /// How it was measured, and what is to be said of it.
     pub(super) notes: Vec<String>,
+}
+
+impl Row {
+    /// The row for a terminal.
+    pub(super) fn text(&self) -> String {
+        let lines = self.lines.iter().map(Line::text);
+        lines.chain([self.notes.join(" ")]).collect::<Vec<_>>().join("\n")
+    }
 }
 
 /// A row with the circumstances of its run.
@@ -167,11 +183,8 @@ impl Report {
         text.push_str("| Work | Peer in the same run | Peer | Archipelago | Ratio | Aim | |\n");
         text.push_str("|---|---|---|---|---|---|---|\n");
         for line in kept.iter().flat_map(|(_, kept)| &kept.row.lines) {
-            let Line { work, peer, peer_figure, own, ratio, aim, verdict } = line;
-            let _ = writeln!(
-                text,
-                "| {work} | {peer} | {peer_figure} | {own} | {ratio} | {aim} | {verdict} |"
-            );
+            text.push_str(&line.text());
+            text.push('\n');
         }
         text.push_str("\nOf each row:\n\n");
         for (name, kept) in kept {

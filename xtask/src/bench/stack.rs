@@ -57,7 +57,7 @@ struct Contender {
 /// A contender does not come up, or leaves something behind.
 pub(super) fn row(stand: &Stand, runs: usize) -> anyhow::Result<Row> {
     let text = manifest(stand)?;
-    stand.with_daemon()?;
+    stand.clear()?;
     stand.install(ID, &text)?;
     let units = container_units(stand)?;
     prepare_peers(stand)?;

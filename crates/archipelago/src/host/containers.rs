@@ -9,7 +9,7 @@ use archy_engine::ports::{
 use archy_podman::{ExecRequest, PullPolicy, Tar};
 use archy_types::{Timestamp, UserError};
 
-use super::{CHANGE_DEADLINE, SystemHost, error};
+use super::{CHANGE_DEADLINE, REMOVE_DEADLINE, SystemHost, error};
 
 /// Largest file that a hook may copy.
 const MAX_COPY: u64 = 16 << 20;
@@ -41,12 +41,8 @@ impl Containers for SystemHost {
     }
 
     async fn remove_container(&self, name: &str) -> HostResult<()> {
-        let podman = self.podman.within(CHANGE_DEADLINE);
-        podman
-            .remove_container(name, Some(std::time::Duration::ZERO))
-            .await
-            .map(drop)
-            .map_err(|e| error::podman(&e))
+        let podman = self.podman.within(REMOVE_DEADLINE);
+        podman.remove_container(name, None).await.map(drop).map_err(|e| error::podman(&e))
     }
 
     async fn remove_network(&self, name: &str) -> HostResult<()> {

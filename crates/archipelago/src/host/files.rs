@@ -1,5 +1,6 @@
 //! Files, directories, secrets and certificates.
 
+use std::os::fd::AsFd as _;
 use std::path::{Component, Path, PathBuf};
 
 use archy_engine::ports::{Files, HostResult};
@@ -11,6 +12,7 @@ use archy_quadlet::render::config_secret_name;
 use archy_store::files as store;
 use archy_types::{AppId, UserError};
 
+use super::place::Place;
 use super::{SystemHost, error, facts};
 
 impl SystemHost {
@@ -26,7 +28,7 @@ impl SystemHost {
         Ok(if path.is_empty() { base } else { base.join(path) })
     }
 
-    async fn blocking<T: Send + 'static>(
+    pub(super) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> Result<T, UserError> + Send + 'static,
     ) -> HostResult<T> {
@@ -39,11 +41,6 @@ impl SystemHost {
     }
 }
 
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> UserError {
-    let path = path.to_owned();
-    move |source| error::file(&store::FileError::Io { path, source })
-}
-
 impl Files for SystemHost {
     async fn make_directory(
         &self,
@@ -51,12 +48,11 @@ impl Files for SystemHost {
         path: &str,
         owner: Option<Owner>,
     ) -> HostResult<()> {
-        let dir = self.app_path(app, path)?;
-        let made = dir.clone();
-        self.blocking(move |_| std::fs::create_dir_all(&made).map_err(io(&made))).await?;
+        let dir = self.enter(app, path).await?;
         match owner {
             Some(Owner { uid, gid }) => {
-                self.unshare.chown(&dir, (uid, gid), false).await.map_err(|e| error::unshare(&e))
+                let given = self.unshare.chown_directory(dir.as_fd(), (uid, gid)).await;
+                given.map_err(|e| error::unshare(&e))
             }
             None => Ok(()),
         }
@@ -85,17 +81,16 @@ impl Files for SystemHost {
         common_name: &str,
         sans: &[String],
     ) -> HostResult<()> {
-        let (crt, key) = (self.app_path(app, crt)?, self.app_path(app, key)?);
+        let (crt, key) = (self.place(app, crt).await?, self.place(app, key).await?);
         let (common_name, sans) = (common_name.to_owned(), sans.to_vec());
-        self.blocking(move |_| {
-            for parent in [&crt, &key].into_iter().filter_map(|path| path.parent()) {
-                std::fs::create_dir_all(parent).map_err(io(parent))?;
-            }
-            store::ensure_cert(&crt, &key, &common_name, &sans)
-                .map(drop)
-                .map_err(|e| error::file(&e))
-        })
-        .await
+        let make = move |host: &Self| match host.new_cert(&crt, &key, &common_name, &sans)? {
+            Some((crt_pem, key_pem)) => Ok(Some(((key, key_pem, 0o600), (crt, crt_pem, 0o644)))),
+            None => Ok(None),
+        };
+        let Some((key, crt)) = self.blocking(make).await? else { return Ok(()) };
+        // the key first: a certificate without its key is an error, the other way round is not
+        self.put(key.0, key.1, key.2).await?;
+        self.put(crt.0, crt.1, crt.2).await
     }
 
     async fn write_file(
@@ -106,26 +101,25 @@ impl Files for SystemHost {
         overwrite: bool,
         mode: u32,
     ) -> HostResult<()> {
-        let target = self.app_path(&app.manifest.id, path)?;
+        let place = self.place(&app.manifest.id, path).await?;
+        if !overwrite && !place.find().map_err(error::fatal)?.is_nothing() {
+            return Ok(());
+        }
         let (app, content) = (app.clone(), content.clone());
         let gateway = self.gateway_if_used(&app, &content).await;
-        self.blocking(move |host| {
-            if !overwrite && target.exists() {
-                return Ok(());
-            }
+        let text = self.blocking(move |host| {
             let mut values = facts::placeholder_values(&host.config);
             values.extend(gateway.map(|address| (Placeholder::NetworkGateway, address)));
-            let text = content.resolve(|placeholder| host.value(&app, &values, placeholder))?;
-            if let Some(parent) = target.parent() {
-                std::fs::create_dir_all(parent).map_err(io(parent))?;
-            }
-            store::write_atomic(&target, text.as_bytes(), mode).map_err(|e| error::file(&e))
-        })
-        .await
+            content.resolve(|placeholder| host.value(&app, &values, placeholder))
+        });
+        let bytes = text.await?.into_bytes();
+        self.put(place, bytes, mode).await
     }
 
     async fn purge_data(&self, app: &AppId) -> HostResult<()> {
         let dir = self.app_path(app, "")?;
+        let id = app.clone();
+        self.blocking(move |host| host.remove_logs(&id)).await?;
         if !dir.exists() {
             return Ok(());
         }
@@ -140,6 +134,69 @@ impl Files for SystemHost {
 }
 
 impl SystemHost {
+    /// A certificate and its key, in PEM; nothing when both are there. They are made where no
+    /// container can reach, with the key that is there if it can be read.
+    fn new_cert(
+        &self,
+        crt: &Place,
+        key: &Place,
+        common_name: &str,
+        sans: &[String],
+    ) -> Result<Option<(Vec<u8>, Vec<u8>)>, UserError> {
+        let (old_crt, old_key) = (crt.find_plain()?, key.find_plain()?);
+        match (old_crt.is_nothing(), old_key.is_nothing()) {
+            (false, false) => return Ok(None),
+            (false, true) => {
+                let (crt, key) = (crt.shown().to_owned(), key.shown().to_owned());
+                return Err(error::file(&store::FileError::CertWithoutKey { crt, key }));
+            }
+            (true, _) => {}
+        }
+        let dir = self.staging(crt.shown());
+        let failed = |e: store::FileError| match e {
+            store::FileError::Cert { reason, .. } => {
+                error::file(&store::FileError::Cert { path: crt.shown().to_owned(), reason })
+            }
+            other => error::file(&other),
+        };
+        let make = || {
+            // what a crash left is of no use
+            _ = std::fs::remove_dir_all(&dir);
+            store::private_dir(&dir)?;
+            let (new_crt, new_key) = (dir.join("crt"), dir.join("key"));
+            if let Some(pem) = old_key.read() {
+                store::write_atomic(&new_key, &pem, 0o600)?;
+            }
+            store::ensure_cert(&new_crt, &new_key, common_name, sans)?;
+            let read = |path: &Path| {
+                std::fs::read(path)
+                    .map_err(|source| store::FileError::Io { path: path.to_owned(), source })
+            };
+            Ok((read(&new_crt)?, read(&new_key)?))
+        };
+        self.make_staging()?;
+        let made = make().map_err(failed);
+        _ = std::fs::remove_dir_all(&dir);
+        made.map(Some)
+    }
+
+    /// Removes `<id>.log` and what was rotated out of it. Logs of an app's other services cannot
+    /// be told from those of an app whose id goes on like that; they stay.
+    fn remove_logs(&self, app: &AppId) -> Result<(), UserError> {
+        let dir = archy_quadlet::log_dir(&self.config.data_dir);
+        let Ok(entries) = std::fs::read_dir(&dir) else { return Ok(()) };
+        let log = format!("{app}.log");
+        for entry in entries.flatten() {
+            // an id has no dot
+            if entry.file_name().to_string_lossy().starts_with(&log) {
+                let path = entry.path();
+                std::fs::remove_file(&path)
+                    .map_err(|source| error::file(&store::FileError::Io { path, source }))?;
+            }
+        }
+        Ok(())
+    }
+
     fn value(
         &self,
         app: &DesiredApp,

@@ -9,6 +9,7 @@ mod hints;
 mod http;
 mod listening;
 mod observe;
+mod place;
 mod sources;
 mod units;
 
@@ -27,6 +28,8 @@ use bus::Bus;
 const LOOK_DEADLINE: Duration = Duration::from_secs(10);
 /// How long one small change may take.
 const CHANGE_DEADLINE: Duration = Duration::from_secs(60);
+/// How long the removal of a container may take: it is stopped first, with its own grace.
+const REMOVE_DEADLINE: Duration = Duration::from_secs(600);
 
 /// Where things are on this host.
 #[derive(Debug, Clone)]

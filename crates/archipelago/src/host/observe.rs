@@ -11,15 +11,12 @@ use archy_plan::{Known, Observed};
 use archy_podman::{Container, ExecRequest};
 use archy_quadlet::HostFacts;
 use archy_quadlet::render::{LABEL_APP, LABEL_SHARED};
-use archy_types::{AppId, Digest, Health, PodmanVersion, UserError};
+use archy_types::{AppId, Health, PodmanVersion, UserError};
 
 use super::bus::systemd;
 use super::containers::SECRET_HASH_LABEL;
-use super::{LOOK_DEADLINE, SystemHost, error, facts, listening};
+use super::{LOOK_DEADLINE, SystemHost, error, facts, listening, place};
 use crate::clock;
-
-/// Largest file of an app whose content is compared.
-const MAX_HASHED: u64 = 1 << 20;
 
 /// Names and labels.
 type Labelled = BTreeMap<String, BTreeMap<String, String>>;
@@ -123,10 +120,11 @@ impl Observe for SystemHost {
 
     async fn log_tail(&self, container: &str, lines: usize) -> Vec<String> {
         let count = u64::try_from(lines).unwrap_or(u64::MAX);
-        match self.podman.log_tail(container, count).await {
-            Ok(lines) => lines.into_iter().map(|line| line.text).collect(),
-            Err(_) => Vec::new(),
-        }
+        let lines = match self.podman.log_tail(container, count).await {
+            Ok(lines) => lines,
+            Err(_) => self.kept_log(container, lines).await,
+        };
+        lines.into_iter().map(|line| line.text).collect()
     }
 }
 
@@ -287,7 +285,7 @@ impl SystemHost {
             .chain(files)
             .chain(certs)
             .filter_map(|path| {
-                let state = file_state(&self.app_path(&app.id, path).ok()?)?;
+                let state = place::look(&self.app_path(&app.id, "").ok()?, path)?;
                 Some((path.to_owned(), state))
             })
             .collect()
@@ -319,23 +317,6 @@ impl Default for LocalFacts {
             memory: None,
         }
     }
-}
-
-fn file_state(path: &std::path::Path) -> Option<FileState> {
-    let meta = path.metadata().ok()?;
-    if meta.is_dir() {
-        return Some(FileState::Directory);
-    }
-    let hash = if meta.len() > MAX_HASHED {
-        "too-large".to_owned()
-    } else {
-        match std::fs::read(path) {
-            Ok(bytes) => Digest::of(&bytes).hex(),
-            // it belongs to the app's own user
-            Err(_) => "unreadable".to_owned(),
-        }
-    };
-    Some(FileState::File { hash })
 }
 
 /// The units that an app's manifest can become.

@@ -36,6 +36,29 @@ impl SystemHost {
             Err(failure) => Err(error::podman(&failure).error),
         }
     }
+
+    /// The last lines of a log whose container is gone.
+    pub(super) async fn kept_log(&self, container: &str, lines: usize) -> Vec<LogLine> {
+        // a container's name, never a path
+        if container.contains('/') {
+            return Vec::new();
+        }
+        let path = archy_quadlet::log_file(&self.config.data_dir, container);
+        let read =
+            tokio::task::spawn_blocking(move || archy_podman::read_log_file(&path, lines).ok());
+        read.await.ok().flatten().unwrap_or_default()
+    }
+
+    /// The same, of these only the ones since a moment.
+    async fn kept_entries(
+        &self,
+        container: &str,
+        lines: usize,
+        since: Option<Timestamp>,
+    ) -> Vec<LogEntry> {
+        let all = self.kept_log(container, lines).await.into_iter().map(entry);
+        all.filter(|entry| since.is_none_or(|since| entry.at >= since)).collect()
+    }
 }
 
 impl LogSource for SystemHost {
@@ -48,7 +71,7 @@ impl LogSource for SystemHost {
         Box::pin(async move {
             let lines = lines.min(MAX_LINES);
             let Some(mut logs) = self.open_log(container, lines, since, false).await? else {
-                return Ok(Vec::new());
+                return Ok(self.kept_entries(container, lines, since).await);
             };
             let read = async {
                 let mut entries = Vec::new();
@@ -76,7 +99,10 @@ impl LogSource for SystemHost {
                     .into_stream()
                     .map(|line| line.map(entry).map_err(|e| error::podman(&e).error))
                     .boxed(),
-                Ok(None) => stream::empty().boxed(),
+                Ok(None) => {
+                    let kept = host.kept_entries(&container, lines.min(MAX_LINES), since).await;
+                    stream::iter(kept.into_iter().map(Ok)).boxed()
+                }
                 Err(failure) => stream::once(async { Err(failure) }).boxed(),
             }
         };

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use archy_engine::ports::{HostError, HostResult, UnitOutcome, Units};
 use archy_systemd::{JobResult, Manager, UnitDir, check_files};
-use archy_types::UserError;
+use archy_types::{Timestamp, UserError};
 use futures_util::future::join_all;
 
 use super::bus::systemd;
 use super::{CHANGE_DEADLINE, SystemHost, error};
+use crate::clock;
 
 impl SystemHost {
     pub(super) fn unit_dir(&self) -> UnitDir {
@@ -90,22 +91,28 @@ impl SystemHost {
     }
 
     async fn one(&self, manager: &Manager, unit: &str, act: Act) -> UnitOutcome {
+        let began = clock::now();
         let result = match act {
             Act::Start => start(manager, unit).await,
             Act::Stop => stop(manager, unit).await,
         };
         let mut failure = result.err();
         if let (Act::Start, Some(error)) = (act, &mut failure) {
-            self.add_last_words(unit, error).await;
+            self.add_last_words(unit, began, error).await;
         }
         UnitOutcome { unit: unit.to_owned(), failure }
     }
 
-    /// A unit's failure says little; the container's last line often says why.
-    async fn add_last_words(&self, unit: &str, error: &mut UserError) {
+    /// A unit's failure says little; the container's last line often says why. Its container is
+    /// mostly gone by then, but not its log, which may also hold lines of earlier starts.
+    async fn add_last_words(&self, unit: &str, began: Timestamp, error: &mut UserError) {
         let name = unit.trim_end_matches(".service");
-        if let Ok(lines) = self.podman.log_tail(name, 1).await
-            && let Some(line) = lines.last()
+        let lines = match self.podman.log_tail(name, 1).await {
+            Ok(lines) => lines,
+            Err(_) => self.kept_log(name, 1).await,
+        };
+        if let Some(line) = lines.last()
+            && line.time.is_none_or(|time| time >= began)
         {
             error.message.push_str(&format!(" Its last words: {}", line.text.trim()));
         }

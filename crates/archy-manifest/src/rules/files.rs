@@ -1,6 +1,7 @@
 //! Files that are written before the containers are created.
 
 use super::Rules;
+use super::nested::{Kind, Placed};
 use super::templates::Use;
 use crate::check::shorten;
 use crate::model::FileTemplate;
@@ -28,6 +29,8 @@ impl Rules<'_, '_, '_> {
                 self.error("duplicate-file", &path.key("path"), message, "keep one of the two");
                 continue;
             }
+            let at = path.key("path");
+            self.placed.push(Placed { at, data: name.clone(), kind: Kind::Written });
             let secret = content.placeholders().any(|placeholder| self.holds_secret(placeholder));
             let usual = if secret { 0o600 } else { 0o644 };
             let mode = mode.unwrap_or(usual);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::nested::{Kind, Placed};
 use super::{Rules, Written};
 use crate::check::shorten;
 use crate::model::{Mount, MountSource, NamedVolume, Owner};
@@ -52,9 +53,19 @@ impl<'d> Rules<'_, '_, 'd> {
                 let message = format!("two mounts at `{}`", shorten(&lowered.target));
                 self.error("duplicate-target", &path.key("target"), message, "keep one of the two");
             }
+            self.place(&lowered, &path);
             out.push(lowered);
         }
         out
+    }
+
+    fn place(&mut self, mount: &Mount, path: &Path) {
+        let (data, kind) = match &mount.source {
+            MountSource::AppDir { path, .. } => (path, Kind::Bind { writable: !mount.read_only }),
+            MountSource::File(path) => (path, Kind::Mounted),
+            _ => return,
+        };
+        self.placed.push(Placed { at: path.key("source"), data: data.clone(), kind });
     }
 
     fn mount(&mut self, mount: &schema::Mount, path: &Path, data: Option<Owner>) -> Option<Mount> {

@@ -1,5 +1,6 @@
 //! Secrets and certificates.
 
+use super::nested::{Kind, Placed};
 use super::templates::Use;
 use super::{Form, Rules};
 use crate::check::shorten;
@@ -98,6 +99,11 @@ impl Rules<'_, '_, '_> {
                 if crt == key {
                     let message = "`crt` and `key` are the same file";
                     self.error("duplicate-file", &path.key("key"), message, "name two files");
+                }
+                for (key, data) in [("crt", &crt), ("key", &key)] {
+                    let placed =
+                        Placed { at: path.key(key), data: data.clone(), kind: Kind::Written };
+                    self.placed.push(placed);
                 }
                 out.push(Cert { crt, key, common_name, sans });
             }

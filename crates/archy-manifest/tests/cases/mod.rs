@@ -508,6 +508,40 @@ pub(crate) const CASES: &[Case] = &[
         "app.volumes[0].source",
         "  volumes: [{ source: /run/user/1000/podman/podman.sock, target: /a }]",
     ),
+    (
+        "nested-mount",
+        ERROR,
+        "app.services.b.volumes[0].source",
+        "  services:\n    a: { image: \"a.b/c:1\", volumes: [{ source: data, target: /d }] }\n    \
+         b: { image: \"a.b/c:1\", volumes: [{ source: data/l, target: /d, read_only: true }] }",
+    ),
+    (
+        "nested-mount",
+        ERROR,
+        "app.files[0].path",
+        "  services: { main: { image: \"a.b/c:1\", volumes: [{ source: data, target: /d }] } }\n  \
+         files: [{ path: data/c/evil.txt, content: x }]",
+    ),
+    (
+        "nested-mount",
+        ERROR,
+        "app.certs[0].key",
+        "  services: { main: { image: \"a.b/c:1\", volumes: [{ source: tls, target: /d }] } }\n  \
+         certs: [{ crt: page.crt, key: tls/page.key }]",
+    ),
+    (
+        "nested-mount",
+        ERROR,
+        "app.volumes[1].source",
+        "  volumes: [{ source: \"\", target: /d }, { source: l, target: /l }]",
+    ),
+    (
+        "nested-mount",
+        ERROR,
+        "app.volumes[1].source",
+        "  volumes: [{ source: d, target: /d }, { source: d/x, target: /x, type: file }]\n  \
+         files: [{ path: d/x, content: y }]",
+    ),
     ("host-path", ERROR, "app.volumes[0].source", "  volumes: [{ source: /etc, target: /a }]"),
     (
         "host-path",

@@ -1,6 +1,5 @@
 //! Room on the host, its architecture, the platform's version.
 
-use crate::intent::Intent;
 use crate::provider;
 use crate::scene::{Part, Scene};
 use crate::step::{Check, Severity};

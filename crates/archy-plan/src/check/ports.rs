@@ -7,7 +7,7 @@ use archy_manifest::model::{NetworkMode, Protocol};
 use super::{grave, installed};
 use crate::desired::{DesiredApp, DesiredState};
 use crate::intent::Intent;
-use crate::scene::{Part, Scene};
+use crate::scene::{self, Part, Scene};
 use crate::step::{Check, Severity};
 
 type HostPort = (u16, Protocol);
@@ -117,14 +117,33 @@ fn claimed<'a>(scene: &Scene<'a>) -> BTreeMap<HostPort, &'a DesiredApp> {
     ports
 }
 
-/// Ports that the app's own running containers hold, as their unit files say.
+/// Ports that the app's own running containers hold: as their unit files say, and as the manifest
+/// says where a file is gone or where nobody asks for other ports than those that were granted.
 fn held(scene: &Scene<'_>) -> BTreeSet<HostPort> {
+    let (facts, app) = (scene.facts, &scene.app.manifest.id);
     let mut ports = BTreeSet::new();
-    for part in scene.parts.iter().filter(|part| part.phase.is_alive()) {
-        match scene.old_text(&part.file.file_name) {
-            Some(text) => ports.extend(text.lines().filter_map(publish_line)),
-            None => ports.extend(published(scene.app, part)),
+    for (name, text) in facts.files_of(app) {
+        if scene::unit_of(name).is_some_and(|unit| facts.runs(app, &unit)) {
+            ports.extend(text.lines().filter_map(publish_line));
         }
+    }
+    let running: BTreeSet<&str> = facts
+        .containers_of(app)
+        .filter(|(_, container)| container.state == "running")
+        .map(|(name, _)| name)
+        .collect();
+    let alive = |part: &&Part<'_>| part.phase.is_alive() || running.contains(&*part.container);
+    for part in scene.parts.iter().filter(alive) {
+        let text = scene.old_text(&part.file.file_name);
+        ports.extend(text.into_iter().flat_map(str::lines).filter_map(publish_line));
+        if text.is_none() || !scene.intent.installs() {
+            ports.extend(published(scene.app, part));
+        }
+    }
+    // which ports a container of a former part has cannot be told without its file
+    let fileless = |name: &str| scene.old_text(&format!("{name}.container")).is_none();
+    if scene.orphan_containers().any(|name| running.contains(name) && fileless(name)) {
+        ports.extend(scene.parts.iter().flat_map(|part| published(scene.app, part)));
     }
     ports
 }

@@ -1,12 +1,12 @@
 //! Which units are stopped and which are started.
 
-use archy_manifest::model::{DependsOn, ImageSource, MountSource};
+use archy_manifest::model::{DependsOn, ImageSource};
 use archy_quadlet::{UnitFile, UnitRole};
 use archy_types::ServiceName;
 
 use crate::check::installed;
 use crate::desired::DesiredState;
-use crate::drift::{Drift, FileDrift, file};
+use crate::drift::{Drift, FileDrift};
 use crate::intent::Intent;
 use crate::phase::{Phase, is_alive};
 use crate::scene::{self, Part, Scene};
@@ -177,21 +177,12 @@ fn index_of(scene: &Scene<'_>, name: &ServiceName) -> Option<usize> {
 
 /// True when a file whose content changed is mounted into the service.
 fn reads_changed_file(scene: &Scene<'_>, part: &Part<'_>) -> bool {
-    let changed = scene.app.manifest.files.iter().filter(|template| {
-        let seen = scene.facts.app_files.and_then(|files| files.get(&template.path));
-        file(scene.app, template, seen) == FileDrift::Changed
-    });
-    changed.into_iter().any(|template| {
-        part.service.mounts.iter().any(|mount| match &mount.source {
-            MountSource::File(path) => *path == template.path,
-            MountSource::AppDir { path, .. } => {
-                let inside = |rest: &str| rest.is_empty() || rest.starts_with('/');
-                path.is_empty()
-                    || template.path.strip_prefix(path.trim_end_matches('/')).is_some_and(inside)
-            }
-            _ => false,
-        })
-    })
+    scene
+        .app
+        .manifest
+        .files
+        .iter()
+        .any(|file| part.reads(file) && scene.file_drift(file) == FileDrift::Changed)
 }
 
 /// Networks of the app alone that are there with another definition.

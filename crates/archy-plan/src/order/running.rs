@@ -202,12 +202,12 @@ fn needs_gateway(file: &FileTemplate) -> bool {
 /// Writes files from templates: those that name the network's gateway, or the others.
 fn files(scene: &Scene<'_>, starting: bool, gateway: bool, steps: &mut Steps) {
     for file in scene.app.manifest.files.iter().filter(|file| needs_gateway(file) == gateway) {
-        let seen = scene.facts.app_files.and_then(|files| files.get(&file.path));
-        let reason = match drift::file(scene.app, file, seen) {
+        let reason = match scene.file_drift(file) {
             FileDrift::Missing => "the file is not there",
             FileDrift::Changed => "its content differs",
+            FileDrift::Later if starting => "addresses of the node changed",
             FileDrift::AtStart if starting => "it is resolved anew at each start",
-            FileDrift::AtStart | FileDrift::Same => continue,
+            FileDrift::Later | FileDrift::AtStart | FileDrift::Same => continue,
         };
         steps.push(Step::WriteFile { path: file.path.clone() }, reason);
     }

@@ -2,8 +2,8 @@
 
 use archy_manifest::model::{NetworkMode, PortAuth, Protocol};
 use archy_plan::{
-    Check, DesiredApp, DesiredState, Intent, Known, Observed, Severity, check_settings, plan,
-    rights_diff,
+    Check, DesiredApp, DesiredState, Intent, Known, Observed, Severity, check_downgrade,
+    check_settings, plan, rights_diff,
 };
 use archy_types::Cause;
 use serde_json::json;
@@ -195,4 +195,59 @@ fn lost_rights_are_named() {
         check.severity == Severity::Warning && check.code.as_str() == "rights-widened"
     }));
     assert_eq!(rights_diff(&new, &old), []);
+}
+
+#[test]
+fn only_an_unannounced_older_version_is_refused() {
+    for (old, new, allowed, refused) in [
+        ("2.0.0", "1.9.9", false, true),
+        ("28", "v27.1", false, true),
+        ("2.0.0", "1.9.9", true, false),
+        ("1.0.0", "1.0.0-beta", false, false),
+        ("1.0.0", "1.0.1", false, false),
+        ("nightly", "1.0.0", false, false),
+    ] {
+        let mut before = (*apps::manifest(SMALL)).clone();
+        let mut after = before.clone();
+        before.version = old.to_owned();
+        after.version = new.to_owned();
+        after.update.downgrade = allowed;
+        let found = check_downgrade(&before, &after);
+        assert_eq!(found.is_some(), refused, "{old} to {new}");
+        assert!(found.is_none_or(|check| check.mend.is_some()));
+    }
+}
+
+#[test]
+fn ports_of_the_apps_own_containers_are_free_for_it() {
+    let app = apps::app(SMALL);
+    let mut world = World::new();
+    world.run(&app, std::slice::from_ref(&app), Intent::Install);
+    world.listening.insert((8100, Protocol::Tcp));
+    let refused = |world: &World, app: &DesiredApp, intent| {
+        let made = plan(app, &world.observe(), std::slice::from_ref(app), intent);
+        made.refusal().map(|check| check.code.as_str().to_owned())
+    };
+    // somebody took the port out of the file: the container has it nevertheless
+    let mut edited = world.clone();
+    let text = edited.files.get_mut("diary.container").unwrap();
+    *text =
+        text.lines().filter(|line| !line.starts_with("PublishPort")).collect::<Vec<_>>().join("\n");
+    assert_eq!(refused(&edited, &app, Intent::Converge), None);
+    // the file is gone, and systemd forgot the unit
+    let mut gone = world.clone();
+    gone.files.remove("diary.container");
+    gone.units.remove("diary.service");
+    assert_eq!(refused(&gone, &app, Intent::Converge), None);
+    assert_eq!(refused(&gone, &app, Intent::Update), None);
+    // the container of a service of an older version
+    let mut former = gone.clone();
+    let container = former.containers.remove("diary").unwrap();
+    former.containers.insert("diary-old".to_owned(), container);
+    assert_eq!(refused(&former, &app, Intent::Update), None);
+    // another port is another matter
+    let mut moved = app.clone();
+    moved.port_overrides.insert((8100, Protocol::Tcp), 8200);
+    world.listening.insert((8200, Protocol::Tcp));
+    assert_eq!(refused(&world, &moved, Intent::Update).as_deref(), Some("port-taken"));
 }

@@ -13,4 +13,5 @@ mod cases;
 mod checks;
 mod damage;
 mod property;
+mod templates;
 mod world;

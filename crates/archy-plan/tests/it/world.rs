@@ -223,7 +223,10 @@ impl World {
                             assert!(!networks.is_empty(), "the gateway of which network?");
                             "10.0.0.1".to_owned()
                         }
-                        other => other.to_string(),
+                        other => {
+                            let known = self.host.values.get(other).cloned();
+                            known.unwrap_or_else(|| other.to_string())
+                        }
                     })
                 });
                 let hash = Digest::of(text.unwrap().as_bytes()).hex();

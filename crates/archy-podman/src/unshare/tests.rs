@@ -47,3 +47,35 @@ fn paths() {
     }
     assert!(check(Path::new("/var/lib/x")).is_ok());
 }
+
+/// Runs what it is told to, in this namespace.
+fn here(dir: &Path) -> Unshare {
+    Unshare::new(fake(dir, "shift; exec \"$@\""), Duration::from_secs(10))
+}
+
+#[tokio::test]
+async fn an_open_directory_is_not_lost_by_renames() {
+    use std::os::fd::AsFd as _;
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let unshare = here(dir.path());
+    for name in ["real", "victim"] {
+        std::fs::create_dir(at(name)).unwrap();
+    }
+    let open = std::fs::File::open(at("real")).unwrap();
+    // the container swaps its directory for a link
+    std::fs::rename(at("real"), at("moved")).unwrap();
+    std::os::unix::fs::symlink(at("victim"), at("real")).unwrap();
+    std::os::unix::fs::symlink(at("victim/f"), at("moved/f")).unwrap();
+    std::fs::write(at("staged"), "x").unwrap();
+    unshare.move_into(&at("staged"), open.as_fd(), "f").await.unwrap();
+    unshare.make_directory(open.as_fd(), "d").await.unwrap();
+    assert_eq!(std::fs::read_to_string(at("moved/f")).unwrap(), "x");
+    assert!(at("moved/f").symlink_metadata().unwrap().is_file());
+    assert!(at("moved/d").is_dir() && !at("staged").exists());
+    assert_eq!(std::fs::read_dir(at("victim")).unwrap().count(), 0);
+    for bad in ["", ".", "..", "a/b", "/a", "a/"] {
+        let error = unshare.make_directory(open.as_fd(), bad).await;
+        assert!(matches!(error, Err(UnshareError::Path(_))), "{bad}: {error:?}");
+    }
+}

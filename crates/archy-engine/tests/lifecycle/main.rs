@@ -1,119 +1,20 @@
 //! An app's life on a fake host, with paused time: each test is one conversation.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
+
+mod node;
+mod repairs;
+
 use std::time::Duration;
 
 use archy_engine::ports::Ending;
-use archy_engine::{Accepted, Handle, Request, RequestKind, Snapshot, Tuning};
-use archy_manifest::Manifest;
+use archy_engine::{Accepted, RequestKind};
 use archy_plan::DesiredState;
 use archy_plan::observed::ActiveState;
-use archy_testkit::{FakeHost, Fault, MemoryLedger, TestClock};
-use archy_types::{Actor, AppId, AppState, Digest, UserError};
+use archy_testkit::{Fault, TestClock};
+use archy_types::{Actor, AppState};
 
-const IMAGE: &str = "registry.example/web:1";
-
-/// A node: fake host, ledger in memory, an engine that can be killed and started again.
-struct Node {
-    host: FakeHost,
-    ledger: MemoryLedger,
-    clock: TestClock,
-    handle: Handle,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Node {
-    async fn start() -> Self {
-        let clock = TestClock::default();
-        let (host, hints) = FakeHost::new(clock);
-        host.model().registry.insert(IMAGE.to_owned());
-        let ledger = MemoryLedger::default();
-        let (handle, task) = engine(&host, &ledger, clock, hints).await;
-        Self { host, ledger, clock, handle, task }
-    }
-
-    /// As `kill -9` and a start of the daemon.
-    async fn crash_and_restart(&mut self) {
-        self.task.abort();
-        let (_, hints) = tokio::sync::mpsc::channel(1);
-        let (handle, task) = engine(&self.host, &self.ledger, self.clock, hints).await;
-        self.handle = handle;
-        self.task = task;
-    }
-
-    async fn ask(&self, kind: RequestKind) -> Result<Accepted, UserError> {
-        self.handle.submit(Request { actor: Actor::User("test".to_owned()), kind }).await
-    }
-
-    async fn install(&self, text: &str) -> Result<Accepted, UserError> {
-        let manifest = Arc::new(Manifest::parse(text.as_bytes()).unwrap());
-        self.ask(RequestKind::Install {
-            manifest,
-            text: text.as_bytes().into(),
-            digest: Digest::of(text.as_bytes()),
-            package_dir: None,
-            settings: BTreeMap::new(),
-            port_overrides: BTreeMap::new(),
-        })
-        .await
-    }
-
-    /// Waits for a snapshot; a minute of paused time is the deadline.
-    async fn until(&self, what: &str, holds: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
-        let mut snapshots = self.handle.subscribe();
-        let wait = snapshots.wait_for(|snapshot| holds(snapshot));
-        match tokio::time::timeout(Duration::from_secs(600), wait).await {
-            Ok(Ok(snapshot)) => snapshot.clone(),
-            _ => panic!("never: {what}; last: {:#?}", self.handle.snapshot().apps),
-        }
-    }
-
-    async fn until_state(&self, app: &str, state: AppState) -> Arc<Snapshot> {
-        let id = id(app);
-        self.until(&format!("{app} is {state:?}"), |snapshot| {
-            snapshot.apps.get(&id).is_some_and(|view| {
-                view.report.state == state
-                    && view.operation.as_ref().is_none_or(|op| op.error.is_some())
-            })
-        })
-        .await
-    }
-
-    fn calls(&self, start: &str) -> Vec<String> {
-        let model = self.host.model();
-        model.calls.iter().filter(|call| call.starts_with(start)).cloned().collect()
-    }
-}
-
-async fn engine(
-    host: &FakeHost,
-    ledger: &MemoryLedger,
-    clock: TestClock,
-    hints: tokio::sync::mpsc::Receiver<()>,
-) -> (Handle, tokio::task::JoinHandle<()>) {
-    let tuning = Tuning::default();
-    let (handle, engine) = archy_engine::start(
-        Arc::new(host.clone()),
-        Arc::new(ledger.clone()),
-        Arc::new(clock),
-        hints,
-        tuning,
-    )
-    .await
-    .unwrap();
-    (handle, tokio::spawn(engine.run()))
-}
-
-fn id(app: &str) -> AppId {
-    AppId::new(app).unwrap()
-}
-
-fn web(version: &str, extra: &str) -> String {
-    format!(
-        "app:\n  id: web\n  name: Web\n  version: {version}\n  services:\n    main:\n      image: {IMAGE}\n{extra}"
-    )
-}
+use crate::node::{IMAGE, Node, id, web};
 
 const SECRET: &str = "      secret_env: { TOKEN: web-token }\n  secrets: { web-token: hex32 }\n";
 
