@@ -256,9 +256,13 @@ fn uninstall(stand: &Stand) -> anyhow::Result<()> {
     let left = |argv: &[&str]| stand.user(argv).map(|text| text.trim().to_owned());
     ensure!(left(&["podman", "ps", "-aq"])?.is_empty(), "containers are left");
     let units = left(&["sh", "-c", "ls ~/.config/containers/systemd"])?;
-    ensure!(units.is_empty(), "unit files are left: {units}");
+    // the shared network stays: containers of other programs may be on it
+    ensure!(units == "archy-net.network", "unit files are left: {units}");
     let networks = left(&["podman", "network", "ls", "--format", "{{.Name}}"])?;
-    ensure!(networks.split_whitespace().all(|n| n == "podman"), "networks are left: {networks}");
+    ensure!(
+        networks.split_whitespace().all(|n| ["podman", "archy-net"].contains(&n)),
+        "networks are left: {networks}"
+    );
     ensure!(left(&["podman", "secret", "ls", "-q"])?.is_empty(), "podman secrets are left");
     // data, volumes and secrets stay, except what was purged
     let data = left(&["ls", "/var/lib/archipelago"])?;

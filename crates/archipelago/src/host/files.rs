@@ -15,6 +15,9 @@ use archy_types::{AppId, UserError};
 use super::place::Place;
 use super::{SystemHost, error, facts};
 
+/// A certificate and its key, both as PEM.
+type Pair = (Vec<u8>, Vec<u8>);
+
 impl SystemHost {
     /// A path below an app's data directory; never above it.
     pub(super) fn app_path(&self, app: &AppId, path: &str) -> HostResult<PathBuf> {
@@ -142,7 +145,7 @@ impl SystemHost {
         key: &Place,
         common_name: &str,
         sans: &[String],
-    ) -> Result<Option<(Vec<u8>, Vec<u8>)>, UserError> {
+    ) -> Result<Option<Pair>, UserError> {
         let (old_crt, old_key) = (crt.find_plain()?, key.find_plain()?);
         match (old_crt.is_nothing(), old_key.is_nothing()) {
             (false, false) => return Ok(None),
