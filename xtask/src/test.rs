@@ -100,6 +100,8 @@ fn install_tools() -> anyhow::Result<()> {
 
 /// Licences, bans and sources hold without a network; advisories need their database.
 fn deny() -> anyhow::Result<()> {
+    // also what only other systems compile
+    workspace::cargo(&["fetch", "--locked"])?.attached_ok()?;
     workspace::cargo(&["deny", "--offline", "check", "licenses", "bans", "sources"])?
         .attached_ok()?;
     let fetch = workspace::cargo(&["deny", "fetch", "db"])?.limit(Duration::from_secs(60));
