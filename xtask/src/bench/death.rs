@@ -54,6 +54,7 @@ pub(super) fn row(stand: &Stand, runs: usize) -> anyhow::Result<Row> {
     let same = format!("a bare unit with the same settings ({})", settings.join(", "));
     let quick = "a bare unit with systemd's default delay (`RestartSec=` 100 ms)";
     Ok(Row {
+        runs,
         lines: vec![
             Line::beside(work, &same, &bare, &own, Aim::Ratio(1.1)),
             Line::beside(work, quick, &default, &own, Aim::None),

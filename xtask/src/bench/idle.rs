@@ -84,6 +84,7 @@ fn figures(containers: usize, before: Looks, after: Looks) -> Row {
     );
     let memory = after.0.resident as f64 / 1024.0;
     Row {
+        runs: 1,
         lines: vec![
             Line::alone(
                 "daemon idle with 12 running apps, resident memory",

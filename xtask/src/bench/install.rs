@@ -78,6 +78,7 @@ pub(super) fn row(stand: &Stand, runs: usize) -> anyhow::Result<Row> {
     let peer = "the same units written by hand, daemon-reload, start";
     let work = "install → healthy, image present, 1 service";
     Ok(Row {
+        runs,
         lines: vec![
             Line::beside(&format!("{work} (API)"), peer, &hand, &rpc, Aim::Ratio(1.25)),
             Line::beside(&format!("{work} (`archy install`)"), peer, &hand, &cli, Aim::None),

@@ -90,6 +90,8 @@ fn verdict(aim: Aim, figure: f64) -> String {
 /// What one row of the table gave.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Row {
+    /// How often it was measured.
+    pub(super) runs: usize,
     /// Lines of the table.
     pub(super) lines: Vec<Line>,
     /// How it was measured, and what is to be said of it.
@@ -110,7 +112,6 @@ struct Kept {
     order: usize,
     date: String,
     load: String,
-    runs: usize,
     machine: String,
     row: Row,
 }
@@ -128,8 +129,6 @@ pub(super) struct Circumstances {
     pub(super) date: String,
     /// Load of the machine before and after.
     pub(super) load: String,
-    /// Repetitions.
-    pub(super) runs: usize,
     /// The machine and what runs on it.
     pub(super) machine: String,
 }
@@ -151,8 +150,8 @@ impl Report {
 
     /// Puts a row in, in place of its last run.
     pub(super) fn add(&mut self, (order, name): (usize, &str), row: Row, at: &Circumstances) {
-        let Circumstances { date, load, runs, machine } = at.clone();
-        self.rows.insert(name.to_owned(), Kept { order, date, load, runs, machine, row });
+        let Circumstances { date, load, machine } = at.clone();
+        self.rows.insert(name.to_owned(), Kept { order, date, load, machine, row });
     }
 
     /// Puts a row in, in place of its last run, and keeps it in the cache.
@@ -188,11 +187,12 @@ impl Report {
         }
         text.push_str("\nOf each row:\n\n");
         for (name, kept) in kept {
-            let Kept { date, load, runs, .. } = kept;
+            let Kept { date, load, row, .. } = kept;
             let _ = writeln!(
                 text,
-                "* **{name}**: {date}, n = {runs}, load of the machine {load}. {}",
-                kept.row.notes.join(" ")
+                "* **{name}**: {date}, n = {}, load of the machine {load}. {}",
+                row.runs,
+                row.notes.join(" ")
             );
         }
         text

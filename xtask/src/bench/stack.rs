@@ -73,7 +73,7 @@ pub(super) fn row(stand: &Stand, runs: usize) -> anyhow::Result<Row> {
     stand.with_daemon()?;
     stand.purge(ID)?;
     stand.user(&["podman", "network", "rm", "-f", NETWORK.0])?;
-    lines(&times)
+    lines(&times, runs)
 }
 
 fn one_round<'a>(
@@ -153,7 +153,7 @@ fn contenders(manifest: &str, units: &[String]) -> Vec<(&'static str, Contender)
     ]
 }
 
-fn lines(times: &BTreeMap<&str, Times>) -> anyhow::Result<Row> {
+fn lines(times: &BTreeMap<&str, Times>, runs: usize) -> anyhow::Result<Row> {
     let of = |name: &str| times.get(name).with_context(|| format!("{name} was not measured"));
     let own = of(OWN)?;
     let aims = [(COMPOSE, Aim::Ratio(0.45)), (KUBE, Aim::None), (HAND, Aim::Ratio(1.3))];
@@ -173,6 +173,7 @@ fn lines(times: &BTreeMap<&str, Times>) -> anyhow::Result<Row> {
     }
     let whole = of(INSTALL)?;
     Ok(Row {
+        runs,
         lines,
         notes: vec![format!(
             "`tests/apps/plaza`, without its hooks and with a port published for each of the seven so that each is asked in its own \

@@ -202,29 +202,37 @@ impl Stand {
         Ok(files)
     }
 
-    /// The machine, and the versions that matter.
-    ///
-    /// # Errors
-    /// A version cannot be asked for.
-    pub(super) fn machine(&self) -> anyhow::Result<String> {
+    /// The versions that matter.
+    fn versions(&self) -> anyhow::Result<String> {
         let first = |argv: &[&str]| -> anyhow::Result<String> {
             Ok(self.user(argv)?.lines().next().unwrap_or_default().trim().to_owned())
         };
-        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
-        let memory = fs::read_to_string("/proc/meminfo")?;
-        let kib = memory.split_whitespace().nth(1).and_then(|word| word.parse::<u64>().ok());
-        let cores = std::thread::available_parallelism()?;
         let podman = first(&["podman", "--version"])?.replace("podman version ", "podman ");
         let systemd = first(&["systemctl", "--version"])?;
         let systemd = systemd.split(" (").next().unwrap_or_default().to_owned();
         Ok(format!(
-            "{cores} cores ({}), {} GiB of memory, Linux {}; on the node: Debian 13, {podman}, {systemd}, {}.",
-            cpu_model(),
-            kib.unwrap_or_default() >> 20,
-            kernel.trim(),
-            super::stack::PEER_VERSIONS,
+            "; on the node: Debian 13, {podman}, {systemd}, {}",
+            super::stack::PEER_VERSIONS
         ))
     }
+}
+
+/// The machine, and what runs on the node if there is one.
+///
+/// # Errors
+/// A version cannot be asked for.
+pub(super) fn machine(stand: Option<&Stand>) -> anyhow::Result<String> {
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let memory = fs::read_to_string("/proc/meminfo")?;
+    let kib = memory.split_whitespace().nth(1).and_then(|word| word.parse::<u64>().ok());
+    let cores = std::thread::available_parallelism()?;
+    Ok(format!(
+        "{cores} cores ({}), {} GiB of memory, Linux {}{}.",
+        cpu_model(),
+        kib.unwrap_or_default() >> 20,
+        kernel.trim(),
+        stand.map_or_else(|| Ok(String::new()), Stand::versions)?
+    ))
 }
 
 impl Drop for Stand {
