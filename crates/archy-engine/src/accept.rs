@@ -82,10 +82,7 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
     pub(crate) async fn accept_checked(&mut self, checked: Checked) {
         let Checked { request, plan, reply } = checked;
         if let Some(check) = plan.refusal() {
-            let mut error = UserError::new("plan-refused", check.message.clone());
-            error.code = check.code.clone();
-            error.hint.clone_from(&check.mend);
-            return answer(reply, Err(error));
+            return answer(reply, Err(check.into()));
         }
         // the world moved on while the plan was made: decide again
         let result = match self.decide(&request) {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use archy_manifest::template::Template;
 use archy_plan::{DesiredApp, Observed, Step};
 use archy_types::UserError;
 
@@ -20,6 +21,23 @@ pub(crate) struct Context<'a, H> {
     pub(crate) observed: &'a Observed,
     /// The app was not there before this operation.
     pub(crate) fresh: bool,
+}
+
+impl<H> Context<'_, H> {
+    /// Fills in a template with what the last look at the host knows.
+    ///
+    /// # Errors
+    /// A placeholder whose value is not known.
+    pub(crate) fn fill(&self, template: &Template) -> Result<String, UserError> {
+        template.resolve(|placeholder| {
+            self.observed.host.values.get(placeholder).cloned().ok_or_else(|| {
+                UserError::new(
+                    "placeholder-unknown",
+                    format!("The value of {{{{{placeholder}}}}} is not known on this node."),
+                )
+            })
+        })
+    }
 }
 
 /// How long the steps may take that only touch files or ask Podman for one thing.
@@ -131,19 +149,10 @@ async fn make_cert<H: Host>(cx: &Context<'_, H>, index: usize) -> Result<(), Use
     let Some(cert) = cx.app.manifest.certs.get(index) else {
         return Err(stale_plan("certificate"));
     };
-    let fill = |template: &archy_manifest::template::Template| {
-        template.resolve(|placeholder| {
-            cx.observed.host.values.get(placeholder).cloned().ok_or_else(|| {
-                UserError::new(
-                    "placeholder-unknown",
-                    format!("The value of {{{{{placeholder}}}}} is not known on this node."),
-                )
-            })
-        })
-    };
     let id = &cx.app.manifest.id;
-    let common_name = cert.common_name.as_ref().map_or_else(|| Ok(id.to_string()), &fill)?;
-    let sans = cert.sans.iter().map(fill).collect::<Result<Vec<_>, _>>()?;
+    let common_name =
+        cert.common_name.as_ref().map_or_else(|| Ok(id.to_string()), |name| cx.fill(name))?;
+    let sans = cert.sans.iter().map(|san| cx.fill(san)).collect::<Result<Vec<_>, _>>()?;
     plain(cx.host.make_cert(id, &cert.crt, &cert.key, &common_name, &sans).await)
 }
 

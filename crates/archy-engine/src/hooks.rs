@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use archy_manifest::model::{HookAction, HookPoint, HookStep};
 use archy_manifest::names;
-use archy_manifest::template::Template;
 use archy_types::UserError;
 use tokio::time::{Instant, timeout};
 
@@ -97,7 +96,7 @@ async fn http<H: Host>(
         method: method.clone(),
         port: host_port,
         path: path.clone(),
-        body: body.as_ref().map(|body| fill(cx, body)).transpose()?,
+        body: body.as_ref().map(|body| cx.fill(body)).transpose()?,
     };
     let (status, answer) = cx.host.http(&request, limit).await.map_err(plain)?;
     if expect.map_or((200..300).contains(&status), |wanted| wanted == status) {
@@ -107,17 +106,6 @@ async fn http<H: Host>(
         "hook-failed",
         format!("{method} {path} answered {status}: {}", last_line(&answer)),
     ))
-}
-
-fn fill<H: Host>(cx: &Context<'_, H>, body: &Template) -> Result<String, UserError> {
-    body.resolve(|placeholder| {
-        cx.observed.host.values.get(placeholder).cloned().ok_or_else(|| {
-            UserError::new(
-                "placeholder-unknown",
-                format!("The value of {{{{{placeholder}}}}} is not known on this node."),
-            )
-        })
-    })
 }
 
 fn words(action: &HookAction) -> String {

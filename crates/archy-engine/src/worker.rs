@@ -86,10 +86,7 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
         for _ in 0..ROUNDS {
             let (plan, observed) = self.look(app, intent).await;
             if let Some(check) = plan.refusal() {
-                let mut error = UserError::new("plan-refused", check.message.clone());
-                error.code = check.code.clone();
-                error.hint.clone_from(&check.mend);
-                return Err(Stop::Failed(error));
+                return Err(Stop::Failed(check.into()));
             }
             if plan.is_empty() {
                 return Ok(());

@@ -1,7 +1,7 @@
 //! The plan: ordered steps with their reasons, and what was checked.
 
 use archy_manifest::model::{Owner, SecretKind};
-use archy_types::{AppId, Code, Digest, Generation, ServiceName};
+use archy_types::{AppId, Code, Digest, Generation, ServiceName, UserError};
 use serde::{Deserialize, Serialize};
 
 /// What will be done for one app.
@@ -186,4 +186,11 @@ pub struct Check {
     pub message: String,
     /// What to do about it.
     pub mend: Option<String>,
+}
+
+impl From<&Check> for UserError {
+    /// A refusal in a user's words.
+    fn from(check: &Check) -> Self {
+        Self { code: check.code.clone(), message: check.message.clone(), hint: check.mend.clone() }
+    }
 }
