@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use archy_manifest::{Diagnostics, Manifest};
-use archy_types::{AppId, Digest, UserError};
+use archy_catalog::{Entry, Offer, Source};
+use archy_manifest::Diagnostics;
+use archy_types::{AppId, UserError};
 
 use crate::config::Paths;
 
@@ -17,18 +18,8 @@ const FILE_NAMES: [&str; 3] = ["manifest.yml", "manifest.yaml", "manifest.json"]
 /// Directories that are looked at in one place.
 const MAX_APPS: usize = 4096;
 
-/// A manifest that was read.
-#[derive(Debug, Clone)]
-pub struct Package {
-    /// The manifest.
-    pub manifest: Arc<Manifest>,
-    /// Its text.
-    pub text: Arc<[u8]>,
-    /// Digest of the text.
-    pub digest: Digest,
-    /// Directory with the package's other files, if it has one.
-    pub dir: Option<PathBuf>,
-}
+/// Rank of the owner's directory among the sources; those of others are larger.
+const OWN_RANK: u32 = 0;
 
 /// Why a manifest is not used.
 #[derive(Debug, Clone)]
@@ -45,59 +36,52 @@ impl From<UserError> for Refusal {
     }
 }
 
-impl Package {
-    /// Reads a manifest's text.
-    ///
-    /// # Errors
-    /// It has errors, or its id is one of the platform's own directories.
-    pub fn parse(text: Vec<u8>, dir: Option<PathBuf>) -> Result<Self, Refusal> {
-        let parsed = archy_manifest::parse(&text);
-        let Some(manifest) = parsed.manifest else {
-            let error = parsed.diagnostics.to_user_error().unwrap_or_else(|| {
-                UserError::new("manifest-invalid", "Invalid manifest: it could not be read.")
-            });
-            return Err(Refusal { error, findings: parsed.diagnostics });
-        };
-        if Paths::is_reserved_name(manifest.id.as_str()) {
-            let message =
-                format!("Invalid manifest: the id {} is the platform's own.", manifest.id);
-            return Err(UserError::new("id-reserved", message).hint("Choose another id.").into());
-        }
-        let digest = Digest::of(&text);
-        Ok(Self { manifest: Arc::new(manifest), text: text.into(), digest, dir })
+/// Reads a manifest's text.
+///
+/// # Errors
+/// It has errors, or its id is one of the platform's own directories.
+pub fn parse(text: Vec<u8>, dir: Option<PathBuf>) -> Result<Entry, Refusal> {
+    let parsed = archy_manifest::parse(&text);
+    let Some(manifest) = parsed.manifest else {
+        let error = parsed.diagnostics.to_user_error().unwrap_or_else(|| {
+            UserError::new("manifest-invalid", "Invalid manifest: it could not be read.")
+        });
+        return Err(Refusal { error, findings: parsed.diagnostics });
+    };
+    if Paths::is_reserved_name(manifest.id.as_str()) {
+        let message = format!("Invalid manifest: the id {} is the platform's own.", manifest.id);
+        return Err(UserError::new("id-reserved", message).hint("Choose another id.").into());
     }
-
-    /// Reads the package in a directory, or the one of a manifest file. Blocks.
-    ///
-    /// # Errors
-    /// There is no manifest, it cannot be read, or it has errors.
-    pub fn open(path: &Path) -> Result<Self, Refusal> {
-        let unusable = |reason: String| {
-            let message = format!("Invalid package: {}: {reason}", path.display());
-            UserError::new("package-dir-invalid", message)
-                .hint("Give an absolute path to a directory with a manifest.yml that the service user can read.")
-        };
-        if !path.is_absolute() {
-            return Err(unusable("the path is not absolute".into()).into());
-        }
-        let data = std::fs::metadata(path).map_err(|error| unusable(error.to_string()))?;
-        let file = if data.is_dir() {
-            manifest_in(path).ok_or_else(|| unusable("there is no manifest.yml in it".into()))?.0
-        } else {
-            path.to_owned()
-        };
-        let text = read_bounded(&file).map_err(|error| unusable(error.to_string()))?;
-        Self::parse(text, file.parent().map(Path::to_owned))
-    }
+    Ok(Entry::new(manifest, text).at(dir))
 }
 
-/// A manifest of the catalog.
-#[derive(Debug, Clone)]
-pub struct Entry {
-    /// What was read.
-    pub package: Package,
-    /// From the owner's own directory.
-    pub local: bool,
+/// Reads the package in a directory, or the one of a manifest file. Blocks.
+///
+/// # Errors
+/// There is no manifest, it cannot be read, or it has errors.
+pub fn open(path: &Path) -> Result<Entry, Refusal> {
+    let unusable = |reason: String| {
+        let message = format!("Invalid package: {}: {reason}", path.display());
+        UserError::new("package-dir-invalid", message)
+            .hint("Give an absolute path to a directory with a manifest.yml that the service user can read.")
+    };
+    if !path.is_absolute() {
+        return Err(unusable("the path is not absolute".into()).into());
+    }
+    let data = std::fs::metadata(path).map_err(|error| unusable(error.to_string()))?;
+    let file = if data.is_dir() {
+        manifest_in(path).ok_or_else(|| unusable("there is no manifest.yml in it".into()))?.0
+    } else {
+        path.to_owned()
+    };
+    let text = read_bounded(&file).map_err(|error| unusable(error.to_string()))?;
+    parse(text, file.parent().map(Path::to_owned))
+}
+
+/// True for what comes from the owner's own directory.
+#[must_use]
+pub const fn is_local(offer: &Offer) -> bool {
+    offer.rank == OWN_RANK
 }
 
 /// A manifest that could not be read.
@@ -114,9 +98,9 @@ type Stamp = (SystemTime, u64);
 /// What was read from the directories.
 #[derive(Debug, Default, Clone)]
 struct Loaded {
-    entries: BTreeMap<AppId, Entry>,
+    merged: archy_catalog::Catalog,
     broken: Vec<Broken>,
-    files: BTreeMap<PathBuf, (Stamp, Result<Package, Refusal>)>,
+    files: BTreeMap<PathBuf, (Stamp, Result<Entry, Refusal>)>,
 }
 
 /// The manifests of this node.
@@ -138,33 +122,43 @@ impl Catalog {
     pub fn refresh(&self) {
         let before = self.current();
         let mut next = Loaded::default();
-        let mut names = BTreeMap::new();
-        for (index, dir) in self.dirs.iter().enumerate() {
-            let local = index > 0 && index + 1 == self.dirs.len();
+        let mut sources = Vec::new();
+        // the last comes first
+        for (rank, dir) in (OWN_RANK..).zip(self.dirs.iter().rev()) {
+            let mut entries = Vec::new();
             for (file, stamp) in manifests_below(dir) {
                 let known = before.files.get(&file).filter(|(seen, _)| *seen == stamp);
                 let result = known.map_or_else(|| read_new(&file), |(_, result)| result.clone());
-                next.take(&mut names, &file, &result, local);
+                match &result {
+                    Ok(entry) => entries.push(entry.clone()),
+                    Err(refusal) => {
+                        let (name, error) = (dir_name(&file), refusal.error.clone());
+                        next.broken.push(Broken { name, error });
+                    }
+                }
                 next.files.insert(file, (stamp, result));
             }
+            sources.push(Source { name: dir.display().to_string(), rank, entries });
         }
+        next.merged = archy_catalog::Catalog::merge(sources);
+        next.tell_shadowed();
         *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
     }
 
     /// The manifest of an app; the directories are looked at again when it is not known.
     pub async fn find(&self, app: &AppId) -> Option<Entry> {
-        let known = self.current().entries.get(app).cloned();
-        if known.as_ref().is_some_and(|entry| self.is_fresh(entry)) {
-            return known;
+        let winner = || self.current().merged.get(app).map(|offer| offer.entry.clone());
+        if let Some(known) = winner().filter(|entry| self.is_fresh(entry)) {
+            return Some(known);
         }
         tokio::task::block_in_place(|| self.refresh());
-        self.current().entries.get(app).cloned()
+        winner()
     }
 
-    /// All manifests by id.
+    /// The winning manifests by id.
     #[must_use]
-    pub fn entries(&self) -> Vec<Entry> {
-        self.current().entries.values().cloned().collect()
+    pub fn offers(&self) -> Vec<Offer> {
+        self.current().merged.iter().map(|(_, listing)| listing.winner.clone()).collect()
     }
 
     /// Manifests that could not be read.
@@ -179,48 +173,37 @@ impl Catalog {
 
     /// True when the file is still as it was read.
     fn is_fresh(&self, entry: &Entry) -> bool {
-        let dir = entry.package.dir.as_deref();
-        let now = dir.and_then(manifest_in);
+        let now = entry.dir.as_deref().and_then(manifest_in);
         let current = self.current();
         now.is_some_and(|(file, stamp)| current.files.get(&file).is_some_and(|f| f.0 == stamp))
     }
 }
 
 impl Loaded {
-    fn take(
-        &mut self,
-        names: &mut BTreeMap<AppId, PathBuf>,
-        file: &Path,
-        result: &Result<Package, Refusal>,
-        local: bool,
-    ) {
-        let name = || {
-            let dir = file.parent().and_then(Path::file_name).unwrap_or_default();
-            dir.to_string_lossy().into_owned()
-        };
-        match result {
-            Ok(package) => {
-                let id = package.manifest.id.clone();
-                if let Some(other) = names.insert(id.clone(), file.to_owned()) {
-                    tracing::debug!(app = %id, hidden = %other.display(), "a later manifest wins");
-                }
-                self.entries.insert(id, Entry { package: package.clone(), local });
-            }
-            Err(refusal) => {
-                self.broken.push(Broken { name: name(), error: refusal.error.clone() });
+    fn tell_shadowed(&self) {
+        for (app, listing) in self.merged.iter() {
+            for other in &listing.shadowed {
+                let hidden = other.offer.entry.dir.as_deref().unwrap_or(Path::new(""));
+                let hidden = hidden.display();
+                tracing::debug!(%app, %hidden, why = %other.reason, "a manifest is hidden");
             }
         }
     }
 }
 
+/// Name of the directory that a file is in.
+fn dir_name(file: &Path) -> String {
+    let dir = file.parent().and_then(Path::file_name).unwrap_or_default();
+    dir.to_string_lossy().into_owned()
+}
+
 /// Reads a file that is new or changed, and tells the log what is wrong with it.
-fn read_new(file: &Path) -> Result<Package, Refusal> {
-    let result = Package::open(file);
+fn read_new(file: &Path) -> Result<Entry, Refusal> {
+    let result = open(file);
     match &result {
-        Ok(package) => tracing::debug!(app = %package.manifest.id, "manifest read"),
+        Ok(entry) => tracing::debug!(app = %entry.manifest.id, "manifest read"),
         Err(refusal) => {
-            let app = file.parent().and_then(Path::file_name).unwrap_or_default();
-            let app = app.to_string_lossy();
+            let app = dir_name(file);
             tracing::warn!(%app, file = %file.display(), error = %refusal.error, "manifest refused");
         }
     }
@@ -286,10 +269,11 @@ mod tests {
         let catalog = Catalog::new(vec![catalog_dir, own.clone()]);
         catalog.refresh();
         let found: Vec<_> = catalog
-            .entries()
+            .offers()
             .iter()
-            .map(|e| {
-                (e.package.manifest.id.to_string(), e.package.manifest.version.clone(), e.local)
+            .map(|it| {
+                let manifest = it.manifest();
+                (manifest.id.to_string(), manifest.version.clone(), is_local(it))
             })
             .collect();
         let row = |id: &str, version: &str, local| (id.to_owned(), version.to_owned(), local);
@@ -305,7 +289,7 @@ mod tests {
         let three = AppId::new("three").unwrap();
         assert!(catalog.find(&three).await.is_some());
         write(&own, "three", "10.0.0");
-        assert_eq!(catalog.find(&three).await.unwrap().package.manifest.version, "10.0.0");
+        assert_eq!(catalog.find(&three).await.unwrap().manifest.version, "10.0.0");
         assert!(catalog.find(&AppId::new("none").unwrap()).await.is_none());
     }
 }

@@ -59,9 +59,9 @@ pub async fn connect(
     let host = SystemHost::new(host_config(config))?;
     let hints = host.watch();
     let ledger = Arc::new(StoreLedger::new(store));
+    let tuning = Tuning { keep_previous: config.keep_snapshots, ..Tuning::default() };
     let (engine, run) =
-        start(Arc::new(host.clone()), ledger, Arc::new(WallClock), hints, Tuning::default())
-            .await?;
+        start(Arc::new(host.clone()), ledger, Arc::new(WallClock), hints, tuning).await?;
     let last_pass = run.last_pass();
     let running = tokio::spawn(run.run());
     let host = Arc::new(host);
@@ -90,5 +90,6 @@ fn host_config(config: &Config) -> HostConfig {
         host_ip: config.naming.host_ip,
         public_host: config.naming.public_host.clone(),
         role_defaults: config.naming.role_defaults.clone(),
+        keep_snapshots: config.keep_snapshots,
     }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use archy_engine::ports::{Ending, Ledger, OpenOperation};
+use archy_engine::ports::{Ending, Ledger, OpenOperation, Previous};
 use archy_manifest::Manifest;
 use archy_manifest::model::Protocol;
-use archy_plan::{DesiredApp, DesiredState, Plan};
-use archy_store::{AppRecord, Desired, NewEvent, NewOperation, Phase, Store, StoreError};
+use archy_plan::{DataDue, DesiredApp, DesiredState, Plan};
+use archy_store::{AppRecord, Desired, NewEvent, NewOperation, Phase, Replaced, Store, StoreError};
 use archy_types::{Actor, AppId, Cause, OperationId, Timestamp, UserError};
 use serde_json::json;
 
@@ -45,8 +45,16 @@ impl StoreLedger {
             settings: record.settings,
             port_overrides: record.ports.iter().filter_map(|(k, p)| Some((port(k)?, *p))).collect(),
             package_dir: record.package_dir,
+            data_due: data_due(&record.app, record.data_due)?,
         })
     }
+}
+
+fn data_due(app: &AppId, stored: Option<serde_json::Value>) -> Result<Option<DataDue>, UserError> {
+    stored.map(serde_json::from_value).transpose().map_err(|error| {
+        UserError::new("record-unreadable", format!("What is due to the data of {app}: {error}"))
+            .hint("A newer version of Archipelago may have written it.")
+    })
 }
 
 fn user(error: StoreError) -> UserError {
@@ -90,8 +98,10 @@ fn port_key((number, protocol): &(u16, Protocol)) -> String {
     format!("{number}/{protocol}")
 }
 
-fn record(app: &DesiredApp) -> AppRecord {
-    AppRecord {
+fn record(app: &DesiredApp) -> Result<AppRecord, UserError> {
+    let due = app.data_due.map(serde_json::to_value).transpose();
+    let due = due.map_err(|error| UserError::new("internal", error.to_string()))?;
+    Ok(AppRecord {
         app: app.manifest.id.clone(),
         generation: app.generation,
         manifest: app.digest,
@@ -102,7 +112,8 @@ fn record(app: &DesiredApp) -> AppRecord {
         ports: app.port_overrides.iter().map(|(key, port)| (port_key(key), *port)).collect(),
         pinned_version: None,
         package_dir: app.package_dir.clone(),
-    }
+        data_due: due,
+    })
 }
 
 fn operation(app: &AppId, kind: &str, actor: &Actor, now: Timestamp) -> NewOperation {
@@ -138,7 +149,39 @@ impl Ledger for StoreLedger {
     ) -> Result<OperationId, UserError> {
         let new = operation(&app.manifest.id, kind, &app.actor, now);
         let text = text.map(<[u8]>::to_vec);
-        self.store.accept(record(app), text, new).await.map_err(user)
+        let replaced = match kind {
+            "update" => Replaced::Keep,
+            "rollback" => Replaced::Forget,
+            _ => Replaced::AsItIs,
+        };
+        self.store.accept_replacing(record(app)?, text, new, replaced).await.map_err(user)
+    }
+
+    async fn previous(&self) -> Result<Vec<Previous>, UserError> {
+        let mut all = Vec::new();
+        for previous in self.store.previous().await.map_err(user)? {
+            let app = previous.record.app.clone();
+            let (replaced_by, replaced) = (previous.replaced_by, previous.replaced);
+            match self.desired(previous.record).await {
+                Ok(app) => all.push(Previous { app, replaced_by, replaced }),
+                Err(error) => tracing::error!(%app, %error, "a former state could not be loaded"),
+            }
+        }
+        Ok(all)
+    }
+
+    async fn forget_previous(&self, app: &AppId) -> Result<(), UserError> {
+        self.store.forget_previous(app).await.map_err(user)
+    }
+
+    async fn turn_back(
+        &self,
+        operation: OperationId,
+        app: &DesiredApp,
+        error: &UserError,
+    ) -> Result<(), UserError> {
+        let cause = Cause { code: error.code.clone(), text: error.message.clone() };
+        self.store.turn_back(record(app)?, operation, cause).await.map_err(user)
     }
 
     async fn forget(&self, app: &AppId) -> Result<(), UserError> {
@@ -212,6 +255,11 @@ impl Ledger for StoreLedger {
                     kind: operation.kind,
                     actor: operation.actor,
                     started: operation.created,
+                    back: operation.cause.map(|cause| UserError {
+                        code: cause.code,
+                        message: cause.text,
+                        hint: None,
+                    }),
                 })
             })
             .collect())

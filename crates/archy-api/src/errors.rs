@@ -149,6 +149,21 @@ pub const ERRORS: &[ErrorInfo] = &[
         "The manifest of an installed app is not kept any more.",
         "Install the app again; its data is kept.",
     ),
+    info(
+        "consent-needed",
+        "The new version wants rights that the installed one does not have; the message lists them.",
+        "Give the manifest's digest as `consent`, or stay with the installed version.",
+    ),
+    info(
+        "image-missing",
+        "An image of the version before the update is not on the node any more.",
+        "Pull it as the service user, then roll back again.",
+    ),
+    info(
+        "rollback-impossible",
+        "The app has no update that can be taken back, or its time is over.",
+        "Install the version that you want.",
+    ),
     info("password-long", "The password is longer than 1,024 bytes.", "Choose a shorter one."),
     info(
         "password-changed-meanwhile",

@@ -108,6 +108,12 @@ methods! {
     /// Installs an app, or brings an installed one to the manifest; the work goes on in the background.
     PackageInstall = "package.install" (package::InstallParams) -> package::InstallResult,
         Access::write(Role::Admin);
+    /// Brings an installed app to another manifest; what fails is taken back with image, units, settings and data.
+    PackageUpdate = "package.update" (package::UpdateParams) -> package::InstallResult,
+        Access::write(Role::Admin);
+    /// Brings back what an app was before its last update.
+    PackageRollback = "package.rollback" (package::RollbackParams) -> package::AcceptedResult,
+        Access::write(Role::Admin);
     /// Says what an action would do, without doing it.
     PackagePlan = "package.plan" (package::PlanParams) -> package::PlanResult,
         Access::write(Role::Admin);

@@ -62,6 +62,31 @@ impl std::fmt::Debug for InstallParams {
     }
 }
 
+/// Parameters of `package.update`: those of `package.install`, of an app that is installed.
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct UpdateParams {
+    /// To which manifest, with which settings.
+    #[serde(flatten)]
+    pub target: InstallParams,
+    /// Digest of the manifest (`sha256:…`, as `package.plan` gives it) whose wider rights the owner
+    /// consents to. Needed only when it may do more than the installed one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub consent: Option<String>,
+}
+
+/// Parameters of `package.rollback`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct RollbackParams {
+    /// The app.
+    pub id: String,
+    /// With the data as it is now instead of that from before the update; only where the manifest
+    /// allows an older version on it.
+    #[serde(default)]
+    #[ts(optional, as = "Option<bool>")]
+    pub keep_data: bool,
+}
+
 /// A host port chosen instead of the manifest's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
 pub struct PortChoice {
@@ -75,24 +100,28 @@ pub struct PortChoice {
     pub host: u16,
 }
 
-/// Result of `package.install`.
+/// Result of `package.install` and `package.update`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
 pub struct InstallResult {
     /// The app.
     pub package_id: String,
-    /// Always `installing`.
+    /// `installing`; of an update `updating`.
     pub status: String,
     /// The operation; null when the app is already so.
     pub operation: Option<i64>,
+    /// What was asked for and not done: an image that is not the manifest's. Absent when there is
+    /// nothing to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
-/// Result of `package.start`, `stop`, `restart`, `uninstall` and `config.set`: the work goes on in
+/// Result of `package.start`, `stop`, `restart`, `rollback`, `uninstall` and `config.set`: the work goes on in
 /// the background.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
 pub struct AcceptedResult {
     /// The app.
     pub package_id: String,
-    /// `starting`, `stopping`, `restarting`, `removing`, `configuring`, or `unchanged`.
+    /// `starting`, `stopping`, `restarting`, `rolling-back`, `removing`, `configuring`, or `unchanged`.
     pub status: String,
     /// The operation; null when it is already so.
     pub operation: Option<i64>,
@@ -125,6 +154,10 @@ pub enum PlanAction {
     Uninstall,
     /// `package.config.set`.
     Configure,
+    /// `package.update`.
+    Update,
+    /// `package.rollback`.
+    Rollback,
 }
 
 /// Parameters of `package.plan`.
@@ -132,13 +165,17 @@ pub enum PlanAction {
 pub struct PlanParams {
     /// What would be done.
     pub action: PlanAction,
-    /// To which app, and for an install with which manifest.
+    /// To which app, and for an install or an update with which manifest.
     #[serde(flatten)]
     pub target: InstallParams,
     /// For an uninstall: also its data.
     #[serde(default)]
     #[ts(optional, as = "Option<bool>")]
     pub purge: bool,
+    /// For a rollback: the data stays as it is.
+    #[serde(default)]
+    #[ts(optional, as = "Option<bool>")]
+    pub keep_data: bool,
 }
 
 /// Result of `package.plan`.
@@ -205,7 +242,7 @@ pub struct OperationRecord {
     pub id: i64,
     /// The app.
     pub package_id: String,
-    /// `install`, `start`, `stop`, `restart`, `uninstall`, `config`, `recover`.
+    /// `install`, `update`, `rollback`, `start`, `stop`, `restart`, `uninstall`, `config`, `recover`.
     pub kind: String,
     /// Who asked.
     pub actor: Actor,

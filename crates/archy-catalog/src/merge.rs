@@ -3,6 +3,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use archy_manifest::Manifest;
@@ -19,15 +20,24 @@ pub struct Entry {
     /// The manifest.
     pub manifest: Arc<Manifest>,
     /// The text.
-    pub text: Vec<u8>,
+    pub text: Arc<[u8]>,
+    /// Directory with the package's other files, if it has one.
+    pub dir: Option<PathBuf>,
 }
 
 impl Entry {
     /// An entry of a manifest and the text it was read from.
     #[must_use]
     pub fn new(manifest: Manifest, text: impl Into<Vec<u8>>) -> Self {
-        let text = text.into();
-        Self { digest: Digest::of(&text), manifest: Arc::new(manifest), text }
+        let text: Vec<u8> = text.into();
+        let (digest, manifest) = (Digest::of(&text), Arc::new(manifest));
+        Self { digest, manifest, text: text.into(), dir: None }
+    }
+
+    /// The same with the directory of its package.
+    #[must_use]
+    pub fn at(self, dir: Option<PathBuf>) -> Self {
+        Self { dir, ..self }
     }
 }
 

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use archy_plan::{Check, DesiredApp, Plan};
-use archy_types::{AppId, UserError};
+use archy_plan::{DesiredApp, Observed, Plan};
+use archy_types::{Actor, AppId, UserError};
 
 use crate::event::{Checked, Event};
 use crate::handle::{Accepted, Request, RequestKind};
 use crate::operation::{Job, OperationKind};
-use crate::ports::{Clock, Ending, Host, Interest, Ledger};
-use crate::request::{Current, Decision, decide, target};
+use crate::ports::{Clock, Host, Interest, Ledger, Previous};
+use crate::request::{Current, Decision, Wish, decide, target};
 use crate::task::{Engine, Entry, Reply};
+use crate::transaction::{consent_needed, image_missing};
 
 impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
     pub(crate) async fn submit(&mut self, request: Request, reply: Reply<Accepted>) {
@@ -21,7 +22,9 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
                 self.check(*app, kind, request, reply);
             }
             Ok(Decision::Do(app, kind)) => {
-                let accepted = self.accept(*app, kind, &request).await;
+                // a stop depends on no file: it begins at once
+                let look = self.current_look().filter(|_| kind == OperationKind::Stop);
+                let accepted = self.accept(*app, kind, &request, look).await;
                 answer(reply, accepted);
             }
         }
@@ -38,11 +41,12 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
             Err(error) => return answer(reply, Err(error)),
         };
         let (host, all) = (self.world.host.clone(), self.others_and(&app));
-        let (fresh, downgrade) = (!self.apps.contains_key(&app.manifest.id), self.downgrade(&app));
+        let fresh = !self.apps.contains_key(&app.manifest.id);
+        let before = self.before_update(&app, kind, &request.kind);
         tokio::spawn(async move {
-            let observed = host.observe(&Interest::of([&app], &all)).await;
+            let observed = host.observe(&interest(&app, &all, kind)).await;
             let mut plan = archy_plan::plan(&app, &observed, &all, kind.intent(fresh));
-            plan.checks.splice(0..0, downgrade);
+            plan.checks.splice(0..0, before);
             answer(reply, Ok(plan));
         });
     }
@@ -55,22 +59,17 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         reply: Reply<Accepted>,
     ) {
         let (host, all) = (self.world.host.clone(), self.others_and(&app));
-        let (fresh, downgrade) = (!self.apps.contains_key(&app.manifest.id), self.downgrade(&app));
+        let fresh = !self.apps.contains_key(&app.manifest.id);
+        let before = self.before_update(&app, kind, &request.kind);
         let events = self.events.clone();
         tokio::spawn(async move {
-            let observed = host.observe(&Interest::of([&app], &all)).await;
+            let observed = host.observe(&interest(&app, &all, kind)).await;
             let mut plan = archy_plan::plan(&app, &observed, &all, kind.intent(fresh));
-            plan.checks.splice(0..0, downgrade);
-            let checked = Checked { request, plan, reply };
+            plan.checks.splice(0..0, before);
+            let checked = Checked { request, plan, observed: Arc::new(observed), reply };
             // the engine is gone: the reply's sender is dropped and says so
             drop(events.send(Event::Checked(Box::new(checked))).await);
         });
-    }
-
-    /// The refusal of an older version in the place of the installed one.
-    fn downgrade(&self, app: &DesiredApp) -> Option<Check> {
-        let before = self.apps.get(&app.manifest.id).filter(|entry| !entry.desired.is_leaving())?;
-        archy_plan::check_downgrade(&before.desired.manifest, &app.manifest)
     }
 
     /// All apps with `app` in its new form.
@@ -80,15 +79,19 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
     }
 
     pub(crate) async fn accept_checked(&mut self, checked: Checked) {
-        let Checked { request, plan, reply } = checked;
+        let Checked { request, plan, observed, reply } = checked;
         if let Some(check) = plan.refusal() {
             return answer(reply, Err(check.into()));
+        }
+        let missing = consent_needed(&request.kind, &plan);
+        if let Some(missing) = missing.or_else(|| image_missing(&request.kind, &plan)) {
+            return answer(reply, Err(missing));
         }
         // the world moved on while the plan was made: decide again
         let result = match self.decide(&request) {
             Err(error) => Err(error),
             Ok(Decision::AlreadySo) => Ok(Accepted::AlreadySo),
-            Ok(Decision::Do(app, kind)) => self.accept(*app, kind, &request).await,
+            Ok(Decision::Do(app, kind)) => self.accept(*app, kind, &request, Some(observed)).await,
         };
         answer(reply, result);
     }
@@ -101,8 +104,11 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
                 .as_ref()
                 .map_or(archy_types::AppState::Unknown, |report| report.state),
             busy: entry.busy(),
+            transaction: entry.in_transaction(),
+            previous: entry.previous.as_ref(),
         });
-        decide(current, &request.kind, &request.actor, self.world.clock.now())
+        let wish = Wish { kind: &request.kind, actor: &request.actor, now: self.world.clock.now() };
+        decide(current, &wish, self.tuning.keep_previous)
     }
 
     async fn accept(
@@ -110,23 +116,34 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         app: DesiredApp,
         kind: OperationKind,
         request: &Request,
+        look: Option<Arc<Observed>>,
     ) -> Result<Accepted, UserError> {
         let now = self.world.clock.now();
         let text = match &request.kind {
             RequestKind::Install { text, .. } => Some(&**text),
+            RequestKind::Update { to, .. } => Some(&*to.text),
             _ => None,
         };
         let operation = self.world.ledger.accept(&app, text, kind.as_str(), now).await?;
         let id = app.manifest.id.clone();
         let fresh = !self.apps.contains_key(&id);
-        if kind.supersedes() {
-            self.supersede(&id).await?;
-        }
+        self.supersede(&id, kind).await;
         let entry = self.apps.entry(id.clone()).or_insert_with(|| Entry::new(app.clone()));
+        match kind {
+            OperationKind::Update => {
+                let (replaced_by, before) = (app.generation, entry.desired.clone());
+                entry.previous = Some(Previous { app: before, replaced_by, replaced: now });
+            }
+            OperationKind::Rollback => entry.previous = None,
+            _ => {}
+        }
         entry.desired = app.clone();
         entry.rendered = None;
         let actor = request.actor.clone();
-        entry.queue.push_back(Job { app, operation, kind, actor, started: now, fresh });
+        // what waits for another operation looks again
+        let look = look.filter(|_| !entry.busy());
+        let (started, back) = (now, None);
+        entry.queue.push_back(Job { app, operation, kind, actor, started, fresh, look, back });
         self.apps_changed();
         self.start_next(&id);
         self.refresh(&id);
@@ -135,24 +152,34 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
     }
 
     /// Ends the operations that a newer wish takes the place of: the one at work at its next safe
-    /// point, the waiting ones at once.
-    async fn supersede(&mut self, id: &AppId) -> Result<(), UserError> {
-        let Some(entry) = self.apps.get_mut(id) else { return Ok(()) };
-        if let Some(work) = &entry.work {
+    /// point, the waiting ones at once. What the engine itself has waiting gives way to every wish.
+    async fn supersede(&mut self, id: &AppId, kind: OperationKind) {
+        let Some(entry) = self.apps.get_mut(id) else { return };
+        if let Some(work) = entry.work.as_ref().filter(|_| kind.supersedes()) {
             // the worker has just ended: nothing to supersede
             _ = work.superseded.send(true);
         }
-        for waiting in std::mem::take(&mut entry.queue) {
-            let now = self.world.clock.now();
-            self.world.ledger.finish(waiting.operation, &Ending::Superseded, now).await?;
-        }
-        Ok(())
+        let gives_way = move |job: &Job| kind.supersedes() || job.actor == Actor::System;
+        self.drop_waiting(id, gives_way).await;
     }
 }
 
-/// Installs and settings can be refused by the host's state; a stop or an uninstall never is.
+/// Installs, updates and settings can be refused by the host's state; a stop or an uninstall never
+/// is.
 const fn needs_check(kind: OperationKind) -> bool {
-    matches!(kind, OperationKind::Install | OperationKind::Configure)
+    matches!(
+        kind,
+        OperationKind::Install
+            | OperationKind::Update
+            | OperationKind::Rollback
+            | OperationKind::Configure
+    )
+}
+
+/// What a plan has to know of the host.
+fn interest(app: &DesiredApp, all: &[DesiredApp], kind: OperationKind) -> Interest {
+    let interest = Interest::of([app], all);
+    if kind == OperationKind::Update { interest.measure(&app.manifest.id) } else { interest }
 }
 
 fn already_so() -> UserError {

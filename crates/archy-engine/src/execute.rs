@@ -9,9 +9,13 @@ use archy_types::UserError;
 use crate::hooks;
 use crate::ports::{Host, HostError, ProgressSink, UnitOutcome};
 use crate::ready;
+use crate::soak;
 
 /// How long an image may take to arrive.
 const PULL_DEADLINE: Duration = Duration::from_secs(2 * 3600);
+
+/// How long a copy of an app's data may take.
+const COPY_DEADLINE: Duration = Duration::from_secs(4 * 3600);
 
 /// What a step may look at besides itself.
 #[derive(Debug)]
@@ -30,12 +34,8 @@ impl<H> Context<'_, H> {
     /// A placeholder whose value is not known.
     pub(crate) fn fill(&self, template: &Template) -> Result<String, UserError> {
         template.resolve(|placeholder| {
-            self.observed.host.values.get(placeholder).cloned().ok_or_else(|| {
-                UserError::new(
-                    "placeholder-unknown",
-                    format!("The value of {{{{{placeholder}}}}} is not known on this node."),
-                )
-            })
+            let known = self.observed.host.values.get(placeholder).cloned();
+            known.ok_or_else(|| placeholder.unknown())
         })
     }
 }
@@ -54,6 +54,10 @@ pub(crate) fn step_deadline(step: &Step) -> Duration {
         // it gets its own grace first
         Step::RemoveContainer { .. } => Duration::from_secs(660),
         Step::RunHook { .. } => Duration::from_secs(3600),
+        Step::Snapshot { .. } | Step::RestoreSnapshot { .. } | Step::PruneSnapshots { .. } => {
+            COPY_DEADLINE
+        }
+        Step::Soak { secs: soak } => secs(*soak) + SMALL_DEADLINE,
         _ => SMALL_DEADLINE,
     }
 }
@@ -69,7 +73,11 @@ pub(crate) async fn bounded<H: Host>(
 ) -> Result<(), UserError> {
     let deadline = step_deadline(step);
     match tokio::time::timeout(deadline, execute(cx, step, progress)).await {
-        Ok(result) => result,
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => {
+            let message = cx.host.strike_secrets(&cx.app.manifest, error.message.clone()).await;
+            Err(UserError { message, ..error })
+        }
         Err(_) => Err(UserError::new(
             "step-timeout",
             format!("{} took longer than {} s.", archy_plan::describe(step), deadline.as_secs()),
@@ -97,7 +105,7 @@ async fn execute<H: Host>(
         Step::RemoveUnitFile { file_name } => plain(cx.host.remove_unit_file(file_name).await),
         Step::RemoveNetwork { name } => plain(cx.host.remove_network(name).await),
         Step::PurgeVolume { name } => plain(cx.host.remove_volume(name).await),
-        Step::PurgeData => plain(cx.host.purge_data(id).await),
+        Step::PurgeData => plain(cx.host.purge_data(&cx.app.manifest).await),
         Step::RemovePodmanSecret { name } => plain(cx.host.remove_secret(name).await),
         Step::PurgeSecret { name } => plain(cx.host.purge_secret(name).await),
         Step::MakeDirectory { path, owner } => {
@@ -122,6 +130,16 @@ async fn execute<H: Host>(
         }
         Step::AwaitReady { deadline_secs } => {
             ready::await_all(cx, secs(*deadline_secs), &progress).await
+        }
+        Step::Snapshot { generation, volumes } => {
+            plain(cx.host.take_snapshot(cx.app, *generation, volumes).await)
+        }
+        Step::RestoreSnapshot { generation, wish } => {
+            plain(cx.host.restore_snapshot(id, *generation, *wish).await)
+        }
+        Step::Soak { secs: soak } => soak::watch(cx, secs(*soak), &progress).await,
+        Step::PruneSnapshots { generations } => {
+            plain(cx.host.remove_snapshots(id, generations).await)
         }
     }
 }

@@ -21,6 +21,23 @@ pub struct Request {
     pub kind: RequestKind,
 }
 
+/// What an installed app is brought to by an update.
+#[derive(Debug, Clone)]
+pub struct Replacement {
+    /// The manifest, already parsed and without errors.
+    pub manifest: Arc<Manifest>,
+    /// Its text, kept by digest.
+    pub text: Arc<[u8]>,
+    /// Digest of the text.
+    pub digest: Digest,
+    /// Directory of the app's package (build contexts, files).
+    pub package_dir: Option<PathBuf>,
+    /// Settings that the owner chose.
+    pub settings: BTreeMap<String, serde_json::Value>,
+    /// Host ports chosen instead of the manifest's.
+    pub port_overrides: BTreeMap<(u16, Protocol), u16>,
+}
+
 /// What can be asked.
 #[derive(Debug, Clone)]
 pub enum RequestKind {
@@ -38,6 +55,20 @@ pub enum RequestKind {
         settings: BTreeMap<String, serde_json::Value>,
         /// Host ports chosen instead of the manifest's.
         port_overrides: BTreeMap<(u16, Protocol), u16>,
+    },
+    /// Bring an installed app to this manifest; it runs or rests afterwards as before.
+    Update {
+        /// What it is brought to.
+        to: Box<Replacement>,
+        /// The manifest whose wider rights the owner consented to.
+        consent: Option<Digest>,
+    },
+    /// Bring back what the app was before its last update.
+    Rollback {
+        /// The app.
+        app: AppId,
+        /// With the data as it is now, instead of that from before the update.
+        keep_data: bool,
     },
     /// Start an app that is stopped; what is missing is made anew.
     Start(AppId),

@@ -5,6 +5,7 @@
 //! is one closed enum ([`event`]).
 
 mod accept;
+mod endings;
 mod event;
 mod execute;
 pub mod handle;
@@ -16,11 +17,13 @@ mod publish;
 mod ready;
 mod render;
 mod request;
+mod soak;
 pub mod status;
 mod task;
+mod transaction;
 mod worker;
 
-pub use handle::{Accepted, Handle, Request, RequestKind};
+pub use handle::{Accepted, Handle, Replacement, Request, RequestKind};
 pub use operation::OperationKind;
 pub use status::{AppView, OperationView, ServiceView, Snapshot};
 pub use task::{Engine, Tuning, start};

@@ -1,13 +1,19 @@
 //! Kinds of operations, and the job a worker runs.
 
-use archy_plan::{DesiredApp, DesiredState};
-use archy_types::{Actor, OperationId, Timestamp};
+use std::sync::Arc;
+
+use archy_plan::{DesiredApp, DesiredState, Observed};
+use archy_types::{Actor, OperationId, Timestamp, UserError};
 
 /// Kind of an operation, as the journal and the API name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OperationKind {
-    /// First install, or an installed app brought to another manifest.
+    /// First install, or an installed app brought to other settings of its manifest.
     Install,
+    /// An installed app brought to another manifest: one transaction, with a way back.
+    Update,
+    /// The state before the last update, brought back.
+    Rollback,
     /// Start.
     Start,
     /// Stop.
@@ -23,8 +29,10 @@ pub enum OperationKind {
 }
 
 impl OperationKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Install,
+        Self::Update,
+        Self::Rollback,
         Self::Start,
         Self::Stop,
         Self::Restart,
@@ -38,6 +46,8 @@ impl OperationKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Install => "install",
+            Self::Update => "update",
+            Self::Rollback => "rollback",
             Self::Start => "start",
             Self::Stop => "stop",
             Self::Restart => "restart",
@@ -58,11 +68,17 @@ impl OperationKind {
         matches!(self, Self::Stop | Self::Uninstall)
     }
 
+    /// It changes version and data together: nothing that changes either comes in between.
+    pub(crate) const fn is_transaction(self) -> bool {
+        matches!(self, Self::Update | Self::Rollback)
+    }
+
     /// What an operation of this kind plans; `fresh` when the app was not there before.
     pub(crate) const fn intent(self, fresh: bool) -> archy_plan::Intent {
         match self {
             Self::Install if fresh => archy_plan::Intent::Install,
-            Self::Install => archy_plan::Intent::Update,
+            Self::Install | Self::Update => archy_plan::Intent::Update,
+            Self::Rollback => archy_plan::Intent::Rollback,
             Self::Start | Self::Configure => archy_plan::Intent::Start,
             Self::Restart => archy_plan::Intent::Restart,
             Self::Stop | Self::Uninstall | Self::Recover => archy_plan::Intent::Converge,
@@ -80,9 +96,18 @@ pub(crate) struct Job {
     pub(crate) started: Timestamp,
     /// The app was not installed before this operation: a failure before anything ran is undone.
     pub(crate) fresh: bool,
+    /// The look at the host that the request was checked with, when the work begins at once.
+    pub(crate) look: Option<Arc<Observed>>,
+    /// Why it goes back to what was before it, once it does.
+    pub(crate) back: Option<UserError>,
 }
 
 impl Job {
+    /// It starts what an earlier operation stopped and did not start again (see `endings`).
+    pub(crate) fn makes_up(&self) -> bool {
+        self.kind == OperationKind::Start && self.actor == Actor::System
+    }
+
     pub(crate) const fn removes(&self) -> bool {
         matches!(self.app.state, DesiredState::Removed | DesiredState::Purged)
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use archy_plan::{Intent, Observed, Plan};
+use archy_quadlet::Deployment;
 use archy_types::{Actor, AppId, Cause};
 use tokio::time::Instant;
 
@@ -19,6 +20,7 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         let observed: Arc<Observed> = Arc::from(observed);
         self.observed = Some(observed.clone());
         self.render_all(&observed);
+        self.note_endings().await;
         let ids: Vec<AppId> = self.apps.keys().cloned().collect();
         for id in &ids {
             // what was seen before an operation ended says nothing about what it left; another look
@@ -26,8 +28,12 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
             if self.apps.get(id).is_some_and(|entry| entry.stale_look == Some(self.looks)) {
                 continue;
             }
+            // a start that waited for its pause
+            self.start_next(id);
             self.heal(id, &observed).await;
-            if let Some(cause) = self.refresh(id) {
+            let at_work = self.apps.get(id).is_some_and(|entry| entry.work.is_some());
+            // what an operation does on its way is its own story
+            if let Some(cause) = self.refresh(id).filter(|_| !at_work) {
                 self.note(id, &cause).await;
             }
         }
@@ -51,9 +57,15 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
     }
 
     /// Plans for an app that nothing is at work on, and starts a repair if it drifted.
-    async fn heal(&mut self, id: &AppId, observed: &Observed) {
+    async fn heal(&mut self, id: &AppId, observed: &Arc<Observed>) {
         let Some(entry) = self.apps.get_mut(id) else { return };
-        let Some(Rendered { deployment: Ok(deployment), .. }) = &entry.rendered else { return };
+        let nothing = Deployment::default();
+        let deployment = match &entry.rendered {
+            // what goes needs no units, so that it also goes when they cannot be rendered
+            _ if entry.desired.is_leaving() => &nothing,
+            Some(Rendered { deployment: Ok(deployment), .. }) => deployment,
+            _ => return,
+        };
         if entry.busy() || entry.repair_not_before.is_some_and(|at| at > Instant::now()) {
             return;
         }
@@ -66,6 +78,10 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         );
         entry.refused = plan.refusal().cloned();
         entry.notes.clone_from(&plan.checks);
+        if plan.is_empty() && entry.desired.is_leaving() && plan.unknown().is_none() {
+            // its removal was over before that could be noted
+            return self.forget(id).await;
+        }
         if plan.is_empty() || plan.refusal().is_some() {
             return;
         }
@@ -82,6 +98,8 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
                     actor,
                     started: now,
                     fresh: false,
+                    look: Some(observed.clone()),
+                    back: None,
                 });
                 self.start_next(id);
             }

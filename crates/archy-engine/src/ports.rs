@@ -9,7 +9,7 @@ use archy_manifest::Manifest;
 use archy_manifest::model::{ImageSource, Owner, ReadyCheck, SecretKind, Service, SettingKind};
 use archy_manifest::template::Template;
 use archy_plan::{DesiredApp, Observed, Plan};
-use archy_types::{Actor, AppId, Cause, OperationId, Timestamp, UserError};
+use archy_types::{Actor, AppId, Cause, Generation, OperationId, Timestamp, UserError};
 
 /// Why the host did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +31,8 @@ pub struct Interest {
     pub apps: Vec<Arc<Manifest>>,
     /// Image references whose presence matters.
     pub images: Vec<String>,
+    /// Apps whose data is measured, for a snapshot.
+    pub measured: Vec<AppId>,
 }
 
 impl Interest {
@@ -47,6 +49,13 @@ impl Interest {
             }
         }
         interest
+    }
+
+    /// The same, and the room that a snapshot of the app takes.
+    #[must_use]
+    pub fn measure(mut self, app: &AppId) -> Self {
+        self.measured.push(app.clone());
+        self
     }
 
     fn add(&mut self, manifest: &Arc<Manifest>) {
@@ -236,10 +245,35 @@ pub trait Files: Send + Sync + 'static {
         overwrite: bool,
         mode: u32,
     ) -> impl Future<Output = HostResult<()>> + Send;
-    /// Removes the app's data directory.
-    fn purge_data(&self, app: &AppId) -> impl Future<Output = HostResult<()>> + Send;
+    /// Removes the app's data directory, and the logs of its containers.
+    fn purge_data(&self, app: &Manifest) -> impl Future<Output = HostResult<()>> + Send;
+    /// A text without the values of the app's secrets: what programs say may hold them, and errors
+    /// go into journals.
+    fn strike_secrets(&self, app: &Manifest, text: String) -> impl Future<Output = String> + Send;
     /// Removes a secret's files.
     fn purge_secret(&self, name: &str) -> impl Future<Output = HostResult<()>> + Send;
+    /// Copies an app's data directory and these volumes aside under a generation. The snapshot is
+    /// whole or not there; one of the same generation is replaced. Nothing of the app runs.
+    fn take_snapshot(
+        &self,
+        app: &DesiredApp,
+        generation: Generation,
+        volumes: &[String],
+    ) -> impl Future<Output = HostResult<()>> + Send;
+    /// Puts a snapshot in the place of the data and notes for which wish. Each part is exchanged at
+    /// once; may be repeated after a cut anywhere. Nothing of the app runs.
+    fn restore_snapshot(
+        &self,
+        app: &AppId,
+        generation: Generation,
+        wish: Generation,
+    ) -> impl Future<Output = HostResult<()>> + Send;
+    /// Removes snapshots; ones that are not there are no error.
+    fn remove_snapshots(
+        &self,
+        app: &AppId,
+        generations: &[Generation],
+    ) -> impl Future<Output = HostResult<()>> + Send;
 }
 
 /// The host as a whole.
@@ -273,6 +307,19 @@ pub struct OpenOperation {
     pub actor: Actor,
     /// When.
     pub started: Timestamp,
+    /// Why it goes back to what was before it, once it does.
+    pub back: Option<UserError>,
+}
+
+/// What an app was before its last update.
+#[derive(Debug, Clone)]
+pub struct Previous {
+    /// Its desired state then.
+    pub app: DesiredApp,
+    /// Generation of the update.
+    pub replaced_by: Generation,
+    /// When the update was accepted.
+    pub replaced: Timestamp,
 }
 
 /// Desired state and journal.
@@ -280,7 +327,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// All apps whose desired state is kept, removed ones excepted.
     fn load(&self) -> impl Future<Output = Result<Vec<DesiredApp>, UserError>> + Send;
     /// Stores a desired state (with the manifest's text when it is new) and opens an operation, in one
-    /// transaction; refuses an older generation.
+    /// transaction; refuses an older generation. An `update` keeps what it replaces (see
+    /// [`Ledger::previous`]); a `rollback` forgets it.
     fn accept(
         &self,
         app: &DesiredApp,
@@ -288,6 +336,18 @@ pub trait Ledger: Send + Sync + 'static {
         kind: &str,
         now: Timestamp,
     ) -> impl Future<Output = Result<OperationId, UserError>> + Send;
+    /// What apps were before their last updates, as far as it is kept.
+    fn previous(&self) -> impl Future<Output = Result<Vec<Previous>, UserError>> + Send;
+    /// Forgets what an app was before its last update.
+    fn forget_previous(&self, app: &AppId) -> impl Future<Output = Result<(), UserError>> + Send;
+    /// Turns an open operation back, in one transaction: stores the desired state of before it under
+    /// a new generation, forgets the previous one, and notes why in the journal.
+    fn turn_back(
+        &self,
+        operation: OperationId,
+        app: &DesiredApp,
+        error: &UserError,
+    ) -> impl Future<Output = Result<(), UserError>> + Send;
     /// Forgets an app after an uninstall; its history stays.
     fn forget(&self, app: &AppId) -> impl Future<Output = Result<(), UserError>> + Send;
     /// Opens an operation that changes no desired state (repair, recovery).

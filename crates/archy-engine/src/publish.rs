@@ -11,7 +11,7 @@ use archy_types::{
 use crate::operation::OperationKind;
 use crate::ports::{Clock, Host, Ledger};
 use crate::render::Rendered;
-use crate::status::{AppView, PortView, ServiceView, Snapshot};
+use crate::status::{AppView, OperationView, PortView, ServiceView, Snapshot};
 use crate::task::{Engine, Entry, Work};
 
 impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
@@ -138,6 +138,9 @@ fn overlay(entry: &Entry, seen: &StatusReport) -> StatusReport {
     }
     let Some(failed) = &entry.failed else { return seen.clone() };
     let Some(error) = &failed.error else { return seen.clone() };
+    if let Some(report) = taken_back(failed, error, seen) {
+        return report;
+    }
     if seen.state == AppState::Running && failed.kind != OperationKind::Uninstall.as_str() {
         return seen.clone();
     }
@@ -150,6 +153,20 @@ fn overlay(entry: &Entry, seen: &StatusReport) -> StatusReport {
         repair: Some(repair(entry)),
         deadline: None,
     }
+}
+
+/// The state of an app that is as it was before an update that failed.
+fn taken_back(
+    failed: &OperationView,
+    error: &UserError,
+    seen: &StatusReport,
+) -> Option<StatusReport> {
+    let rests = matches!(seen.state, AppState::Running | AppState::Stopped);
+    if !rests || failed.kind != OperationKind::Update.as_str() {
+        return None;
+    }
+    let cause = Cause::new("update-taken-back", error.message.clone());
+    Some(StatusReport { cause, ..seen.clone() })
 }
 
 /// The state of an app that should run, does not, and cannot be repaired as long as a check forbids
@@ -187,7 +204,9 @@ fn repair(entry: &Entry) -> Repair {
 fn at_work(work: &Work, seen: &StatusReport) -> StatusReport {
     let state = match work.job.kind {
         OperationKind::Install if work.job.fresh => AppState::Installing,
-        OperationKind::Install => AppState::Updating,
+        OperationKind::Install | OperationKind::Update | OperationKind::Rollback => {
+            AppState::Updating
+        }
         OperationKind::Stop => AppState::Stopping,
         OperationKind::Uninstall => AppState::Removing,
         OperationKind::Recover if seen.state == AppState::Running => AppState::Running,

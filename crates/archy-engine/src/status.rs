@@ -93,7 +93,7 @@ pub struct PortView {
 pub struct OperationView {
     /// Id in the journal.
     pub id: OperationId,
-    /// `install`, `start`, `stop`, `restart`, `uninstall`, `config`, `recover`.
+    /// `install`, `update`, `rollback`, `start`, `stop`, `restart`, `uninstall`, `config`, `recover`.
     pub kind: String,
     /// Who asked.
     pub actor: Actor,

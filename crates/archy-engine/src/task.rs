@@ -1,23 +1,27 @@
 //! The engine's only owner of state: a loop over one closed list of events.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
-use archy_plan::{DesiredApp, Observed};
-use archy_types::{AppId, OperationId, StatusReport, UserError};
-use tokio::sync::{mpsc, oneshot, watch};
+use archy_plan::{DesiredApp, DesiredState, Observed};
+use archy_types::{Actor, AppId, OperationId, StatusReport, UserError};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
+use crate::endings::Unnoted;
 use crate::event::Event;
 use crate::handle::{Command, Handle};
 use crate::operation::{Job, OperationKind};
-use crate::ports::{Clock, Ending, Host, Ledger};
+use crate::ports::{Clock, Ending, Host, Ledger, Previous};
 use crate::render::Rendered;
 use crate::status::{AppView, OperationView, Snapshot};
-use crate::worker::{Worker, World};
+use crate::worker::{Outcome, Worker, World};
+
+/// How many times longer the rest after a look is while workers are at work.
+const WORKERS_REST: u32 = 5;
 
 /// Times of the loop.
 #[derive(Debug, Clone, Copy)]
@@ -26,10 +30,15 @@ pub struct Tuning {
     pub pass_interval: Duration,
     /// From a hint of the host to the look at it; hints in between are merged.
     pub hint_delay: Duration,
+    /// Rest after a look before a hint may cause the next, as a multiple of what the look took: a
+    /// host at work makes many hints, and looking at it slows the work down.
+    pub hint_rest: u32,
     /// Pause after a first failed repair; doubled for each further one.
     pub backoff: Duration,
     /// Longest pause between repairs.
     pub backoff_max: Duration,
+    /// How long an update can be taken back.
+    pub keep_previous: Duration,
 }
 
 impl Default for Tuning {
@@ -37,8 +46,10 @@ impl Default for Tuning {
         Self {
             pass_interval: Duration::from_secs(30),
             hint_delay: Duration::from_millis(100),
+            hint_rest: 4,
             backoff: Duration::from_secs(5),
             backoff_max: Duration::from_secs(600),
+            keep_previous: Duration::from_secs(7 * 86_400),
         }
     }
 }
@@ -62,6 +73,8 @@ pub(crate) struct Entry {
     pub(crate) stale_look: Option<u64>,
     pub(crate) repairs_failed: u32,
     pub(crate) repair_not_before: Option<Instant>,
+    /// What it was before its last update.
+    pub(crate) previous: Option<Previous>,
 }
 
 /// A worker at work.
@@ -87,7 +100,14 @@ impl Entry {
             stale_look: None,
             repairs_failed: 0,
             repair_not_before: None,
+            previous: None,
         }
+    }
+
+    /// An update or a rollback is at work or waits.
+    pub(crate) fn in_transaction(&self) -> bool {
+        let work = self.work.iter().map(|work| &work.job);
+        work.chain(&self.queue).any(|job| job.kind.is_transaction())
     }
 
     pub(crate) fn busy(&self) -> bool {
@@ -109,12 +129,21 @@ pub struct Engine<H, L, C> {
     inbox: mpsc::Receiver<Event>,
     commands: mpsc::Receiver<Command>,
     hints: mpsc::Receiver<()>,
-    workers: JoinSet<(AppId, OperationId, Ending)>,
+    workers: JoinSet<(AppId, OperationId, Outcome)>,
+    /// Ends that the journal does not hold yet.
+    pub(crate) unnoted: Vec<Unnoted>,
+    /// Operations that an earlier run of the daemon began: what they stopped is not known.
+    resumed: HashSet<OperationId>,
     worker_apps: HashMap<Id, (AppId, OperationId)>,
     observing: bool,
     /// Looks that were begun; the number of the one under way.
     pub(crate) looks: u64,
     look_again: bool,
+    look_began: Instant,
+    /// Something changed since the last look began.
+    changed: bool,
+    /// No hint causes a look before this.
+    rest_until: Instant,
     next_pass: Instant,
 }
 
@@ -133,7 +162,8 @@ pub async fn start<H: Host, L: Ledger, C: Clock>(
     let (events, inbox) = mpsc::channel(1024);
     let (snapshot, snapshots) = watch::channel(Arc::new(Snapshot::default()));
     let mut engine = Engine {
-        world: World { host, ledger, clock },
+        // a power cut may have come between a unit file and its reload
+        world: World { host, ledger, clock, unread: Arc::new(Mutex::new(true)) },
         tuning,
         apps: BTreeMap::new(),
         all: Arc::default(),
@@ -145,10 +175,15 @@ pub async fn start<H: Host, L: Ledger, C: Clock>(
         commands,
         hints,
         workers: JoinSet::new(),
+        unnoted: Vec::new(),
+        resumed: HashSet::new(),
         worker_apps: HashMap::new(),
         observing: false,
         looks: 0,
         look_again: false,
+        look_began: Instant::now(),
+        changed: true,
+        rest_until: Instant::now(),
         next_pass: Instant::now(),
     };
     engine.load().await?;
@@ -160,16 +195,29 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         for app in self.world.ledger.load().await? {
             self.apps.insert(app.manifest.id.clone(), Entry::new(app));
         }
+        for previous in self.world.ledger.previous().await? {
+            if let Some(entry) = self.apps.get_mut(&previous.app.manifest.id) {
+                entry.previous = Some(previous);
+            }
+        }
         self.apps_changed();
         let mut open = self.world.ledger.open_operations().await?;
         while let Some(operation) = open.pop() {
             let newest = self.apps.get_mut(&operation.app).filter(|entry| entry.queue.is_empty());
             let Some(entry) = newest else {
-                let now = self.world.clock.now();
-                self.world.ledger.finish(operation.id, &Ending::Superseded, now).await?;
+                let (app, operation) = (operation.app, operation.id);
+                let ending = Ending::Superseded;
+                self.unnoted.push(Unnoted { app, operation, ending, owes_start: false });
                 continue;
             };
-            let kind = OperationKind::parse(&operation.kind);
+            let kind = match OperationKind::parse(&operation.kind) {
+                // what it stopped before the crash looks like stopped past the engine
+                OperationKind::Recover if entry.desired.state == DesiredState::Running => {
+                    OperationKind::Start
+                }
+                kind => kind,
+            };
+            self.resumed.insert(operation.id);
             entry.queue.push_back(Job {
                 app: entry.desired.clone(),
                 operation: operation.id,
@@ -177,8 +225,11 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
                 actor: operation.actor,
                 started: operation.started,
                 fresh: kind == OperationKind::Install && entry.desired.generation.0 == 1,
+                look: None,
+                back: operation.back,
             });
         }
+        self.note_endings().await;
         let waiting: Vec<AppId> = self.apps.keys().cloned().collect();
         for app in waiting {
             self.start_next(&app);
@@ -210,29 +261,34 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
 
     async fn next_event(&mut self) -> Option<Event> {
         tokio::select! {
+            // in a fixed order, so that the same events have the same course
+            biased;
+            Some(ended) = self.workers.join_next_with_id() => Some(self.ended(ended)),
             command = self.commands.recv() => command.map(Event::Command),
             Some(event) = self.inbox.recv() => Some(event),
-            Some(()) = self.hints.recv() => Some(Event::Hint),
-            Some(ended) = self.workers.join_next_with_id() => Some(self.ended(ended)),
             () = sleep_until(self.next_pass) => Some(Event::PassDue),
+            Some(()) = self.hints.recv() => Some(Event::Hint),
         }
     }
 
     fn ended(
         &mut self,
-        ended: Result<(Id, (AppId, OperationId, Ending)), tokio::task::JoinError>,
+        ended: Result<(Id, (AppId, OperationId, Outcome)), tokio::task::JoinError>,
     ) -> Event {
         match ended {
-            Ok((id, (app, operation, ending))) => {
+            Ok((id, (app, operation, outcome))) => {
                 self.worker_apps.remove(&id);
-                Event::Ended(app, operation, ending)
+                Event::Ended(app, operation, outcome)
             }
             Err(error) => {
                 tracing::error!(%error, "a worker broke down");
                 let failure = UserError::new("internal", "The operation broke down.")
                     .hint("Try again; the log of the daemon says more.");
                 match self.worker_apps.remove(&error.id()) {
-                    Some((app, operation)) => Event::Ended(app, operation, Ending::Failed(failure)),
+                    Some((app, operation)) => {
+                        let ending = Ending::Failed(failure);
+                        Event::Ended(app, operation, Outcome { ending, owes_start: true })
+                    }
                     None => Event::Hint,
                 }
             }
@@ -244,14 +300,18 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
             Event::Command(Command::Submit(request, reply)) => self.submit(request, reply).await,
             Event::Command(Command::Plan(request, reply)) => self.answer_plan(request, reply),
             Event::Command(Command::Shutdown(_)) => {}
-            Event::Command(Command::Poke) | Event::PassDue => self.look(),
+            Event::Command(Command::Poke) | Event::PassDue | Event::Moved => self.look(),
             Event::Hint => {
-                self.next_pass = self.next_pass.min(Instant::now() + self.tuning.hint_delay);
+                self.changed = true;
+                let due = (Instant::now() + self.tuning.hint_delay).max(self.rest_until);
+                self.next_pass = self.next_pass.min(due);
             }
             Event::Observed(observed) => self.pass(observed).await,
             Event::Checked(checked) => self.accept_checked(*checked).await,
             Event::Progress(app, view) => self.progress(&app, view),
-            Event::Ended(app, operation, ending) => self.finished(&app, operation, ending).await,
+            Event::TurnBack(turn) => self.turn_back(*turn).await,
+            Event::Pruned(app) => self.pruned(&app).await,
+            Event::Ended(app, operation, outcome) => self.finished(&app, operation, outcome).await,
         }
     }
 
@@ -263,25 +323,40 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
             return;
         }
         self.observing = true;
+        self.look_began = Instant::now();
+        self.changed = false;
         self.looks += 1;
-        let (host, events) = (self.world.host.clone(), self.events.clone());
+        let (world, events) = (self.world.clone(), self.events.clone());
         let interest = crate::ports::Interest::of(self.all.iter(), &[]);
-        let first = self.observed.is_none();
         tokio::spawn(async move {
-            // a power cut may have come between a unit file and its reload
-            if first && let Err(failure) = host.reload().await {
+            if let Err(failure) = world.read_units().await {
                 tracing::warn!(%failure, "the units could not be read anew");
             }
-            let observed = host.observe(&interest).await;
+            let observed = world.host.observe(&interest).await;
             // the engine is gone: nobody is left to tell
             drop(events.send(Event::Observed(Box::new(observed))).await);
         });
     }
 
+    /// The last look, when units and containers are still as it saw them. Files may have changed.
+    pub(crate) fn current_look(&self) -> Option<Arc<Observed>> {
+        let current = !self.observing && !self.changed && self.workers.is_empty();
+        self.observed.clone().filter(|_| current)
+    }
+
     /// A look is done; true when another was asked for meanwhile.
     pub(crate) fn looked(&mut self) -> bool {
         self.observing = false;
+        // workers tell when there is something to see
+        let share = if self.workers.is_empty() { 1 } else { WORKERS_REST };
+        let rest = self.look_began.elapsed() * self.tuning.hint_rest * share;
+        self.rest_until = Instant::now() + rest;
         std::mem::take(&mut self.look_again)
+    }
+
+    fn is_newest(&self, app: &AppId, job: &Job) -> bool {
+        let newest = self.apps.get(app).map(|entry| entry.desired.generation);
+        newest == Some(job.app.generation)
     }
 
     /// Starts the next waiting operation of an app, if none is at work.
@@ -290,6 +365,13 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         let Some(entry) = self.apps.get_mut(app).filter(|entry| entry.work.is_none()) else {
             return;
         };
+        let waits = |job: &Job| {
+            job.actor == Actor::System
+                && entry.repair_not_before.is_some_and(|at| at > Instant::now())
+        };
+        if entry.queue.front().is_some_and(waits) {
+            return;
+        }
         let Some(job) = entry.queue.pop_front() else { return };
         let (superseded, watching) = watch::channel(false);
         let view = first_view(&job);
@@ -301,17 +383,23 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
             all,
             superseded: watching,
             events: self.events.clone(),
+            owes_start: self.resumed.remove(&job.operation) || job.makes_up(),
+            goes_back: false,
+            data_of: None,
         };
         entry.failed = None;
         entry.refused = None;
-        entry.work = Some(Work { job, view, superseded });
+        entry.work = Some(Work { job: Job { look: None, ..job }, view, superseded });
         let key = (id.clone(), operation);
         let handle = self.workers.spawn(async move { (id, operation, worker.run().await) });
         self.worker_apps.insert(handle.id(), key);
     }
 
-    async fn finished(&mut self, app: &AppId, operation: OperationId, ending: Ending) {
+    async fn finished(&mut self, app: &AppId, operation: OperationId, outcome: Outcome) {
+        let Outcome { ending, owes_start } = outcome;
         log_ending(app, operation, &ending);
+        let (id, end) = (app.clone(), ending.clone());
+        self.unnoted.push(Unnoted { app: id, operation, ending: end, owes_start });
         let Some(entry) = self.apps.get_mut(app) else { return };
         let Some(work) = entry.work.take() else { return };
         let gone = match &ending {
@@ -321,13 +409,9 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         };
         entry.stale_look = self.observing.then_some(self.looks);
         note_outcome(entry, &work, &ending, &self.tuning);
-        if gone && entry.desired.generation == work.job.app.generation {
-            if let Err(error) = self.world.ledger.forget(app).await {
-                tracing::error!(%app, %error, "a removed app could not be forgotten");
-            } else {
-                self.apps.remove(app);
-            }
-            self.apps_changed();
+        self.note_endings().await;
+        if gone && self.is_newest(app, &work.job) {
+            self.forget(app).await;
         }
         self.start_next(app);
         self.refresh(app);

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use archy_plan::{DesiredApp, DesiredState, Intent, Observed, Plan, PlannedStep, Step};
 use archy_types::{Timestamp, UserError};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 
 use crate::event::Event;
 use crate::execute::{Context, bounded, step_deadline};
-use crate::operation::Job;
+use crate::operation::{Job, OperationKind};
 use crate::ports::{Clock, Ending, Host, Interest, Ledger, Progress, ProgressSink};
 use crate::status::OperationView;
 
@@ -24,11 +24,31 @@ pub(crate) struct World<H, L, C> {
     pub(crate) host: Arc<H>,
     pub(crate) ledger: Arc<L>,
     pub(crate) clock: Arc<C>,
+    /// Unit files were changed that systemd may not have read.
+    pub(crate) unread: Arc<Mutex<bool>>,
+}
+
+impl<H: Host, L, C> World<H, L, C> {
+    /// Makes systemd read its unit files if it may not know them, or waits for the one who does: a
+    /// file that it has not read looks as if all was well, and a start would run the old one.
+    pub(crate) async fn read_units(&self) -> Result<(), UserError> {
+        let mut unread = self.unread.lock().await;
+        if *unread {
+            self.host.reload().await.map_err(|failure| failure.error)?;
+            *unread = false;
+        }
+        Ok(())
+    }
 }
 
 impl<H, L, C> Clone for World<H, L, C> {
     fn clone(&self) -> Self {
-        Self { host: self.host.clone(), ledger: self.ledger.clone(), clock: self.clock.clone() }
+        Self {
+            host: self.host.clone(),
+            ledger: self.ledger.clone(),
+            clock: self.clock.clone(),
+            unread: self.unread.clone(),
+        }
     }
 }
 
@@ -42,33 +62,54 @@ pub(crate) struct Worker<H, L, C> {
     /// Turns true when a newer wish takes this operation's place.
     pub(crate) superseded: watch::Receiver<bool>,
     pub(crate) events: mpsc::Sender<Event>,
+    /// It has begun to stop units, and not yet to start them again.
+    pub(crate) owes_start: bool,
+    /// Its update failed, and it goes back to what was before it.
+    pub(crate) goes_back: bool,
+    /// When the data was saved that it goes back to.
+    pub(crate) data_of: Option<Timestamp>,
+}
+
+/// How a worker ended; the engine notes it.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) ending: Ending,
+    /// What it stopped for a change is still to be started.
+    pub(crate) owes_start: bool,
 }
 
 /// Why a round ended early.
-enum Stop {
+pub(crate) enum Stop {
     Failed(UserError),
     Superseded,
 }
 
 impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
-    /// Runs the operation to its end and notes how it ended.
-    pub(crate) async fn run(mut self) -> Ending {
+    /// Runs the operation to its end and says how it ended.
+    pub(crate) async fn run(mut self) -> Outcome {
         let started_anything = AtomicU32::new(0);
-        let mut ending = match self.converge(&self.job.app.clone(), &started_anything).await {
-            Ok(()) => Ending::Done,
+        let done = match self.job.back.take() {
+            Some(told) => Ok(self.return_to_before(told).await),
+            None => {
+                self.converge(&self.job.app.clone(), &started_anything).await.map(|()| Ending::Done)
+            }
+        };
+        let mut ending = match done {
+            Ok(ending) => ending,
             Err(Stop::Superseded) => Ending::Superseded,
+            Err(Stop::Failed(error)) if self.job.kind == OperationKind::Update => {
+                self.turn_back(error).await
+            }
             Err(Stop::Failed(error)) => Ending::Failed(error),
         };
         let untouched = started_anything.load(Ordering::Relaxed) == 0;
         if let (true, true, Ending::Failed(error)) = (self.job.fresh, untouched, &ending) {
             ending = self.back_out(error.clone()).await;
         }
-        let now = self.world.clock.now();
-        if let Err(error) = self.world.ledger.finish(self.job.operation, &ending, now).await {
-            tracing::error!(app = %self.job.app.manifest.id, operation = %self.job.operation,
-                %error, "the end of an operation could not be noted");
-        }
-        ending
+        let owes_start = self.owes_start
+            && self.job.app.state == DesiredState::Running
+            && matches!(ending, Ending::Failed(_));
+        Outcome { ending, owes_start }
     }
 
     /// Takes back an install that failed before anything ran: nothing is left behind.
@@ -80,16 +121,34 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
         }
     }
 
-    async fn converge(&mut self, app: &DesiredApp, started: &AtomicU32) -> Result<(), Stop> {
-        let intent = self.job.kind.intent(self.job.fresh);
+    pub(crate) async fn converge(
+        &mut self,
+        app: &DesiredApp,
+        started: &AtomicU32,
+    ) -> Result<(), Stop> {
+        let intent = match self.goes_back {
+            true => Intent::Rollback,
+            false => self.job.kind.intent(self.job.fresh),
+        };
         let mut seq = 0;
         for _ in 0..ROUNDS {
+            self.world.read_units().await.map_err(Stop::Failed)?;
+            // what it stopped itself looks as if the owner had stopped it past the engine
+            let intent = match intent {
+                Intent::Converge if self.owes_start && !app.is_leaving() => Intent::Start,
+                intent => intent,
+            };
             let (plan, observed) = self.look(app, intent).await;
+            self.data_of = self.data_of.or_else(|| crate::transaction::data_of(app, &observed));
             if let Some(check) = plan.refusal() {
                 return Err(Stop::Failed(check.into()));
             }
             if plan.is_empty() {
-                return Ok(());
+                return match plan.unknown() {
+                    // an empty plan says nothing here: passes go on when the host tells again
+                    Some(check) => Err(Stop::Failed(check.into())),
+                    None => Ok(()),
+                };
             }
             let again = self.carry_out(app, &plan, &observed, &mut seq, started).await?;
             // a removal is over when nothing is left; whatever drifts later is healed by passes
@@ -103,9 +162,14 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
         ))
     }
 
-    async fn look(&self, app: &DesiredApp, intent: Intent) -> (Plan, Observed) {
-        let interest = Interest::of([app], &self.all);
-        let observed = self.world.host.observe(&interest).await;
+    async fn look(&mut self, app: &DesiredApp, intent: Intent) -> (Plan, Arc<Observed>) {
+        let observed = match self.job.look.take() {
+            Some(observed) => observed,
+            None => {
+                let interest = Interest::of([app], &self.all);
+                Arc::new(self.world.host.observe(&interest).await)
+            }
+        };
         (archy_plan::plan(app, &observed, &self.all, intent), observed)
     }
 
@@ -119,17 +183,24 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
         seq: &mut u32,
         started: &AtomicU32,
     ) -> Result<bool, Stop> {
-        let World { host, ledger, clock } = self.world.clone();
+        let World { host, ledger, clock, .. } = self.world.clone();
         let operation = self.job.operation;
-        let now_planned = until_secrets(plan);
+        let now_planned = until_next_look(plan);
         ledger.planned(operation, &now_planned, clock.now()).await.map_err(Stop::Failed)?;
-        self.check_units(plan).await?;
+        let mut unchecked = !starts_from_written(plan);
+        if !unchecked {
+            self.check_units(plan).await?;
+        }
         let cx = Context { host: &*host, app, observed, fresh: self.job.fresh };
         // steps of earlier rounds count as well
         let total = seq.saturating_add(u32::try_from(plan.steps.len()).unwrap_or(u32::MAX));
         let deadline = plan.steps.iter().map(|planned| step_deadline(&planned.step)).sum();
         let deadline = after(clock.now(), deadline);
         for planned in &now_planned.steps {
+            if unchecked && matches!(planned.step, Step::WriteUnitFile { .. }) {
+                self.check_units(plan).await?;
+                unchecked = false;
+            }
             let text = archy_plan::describe(&planned.step);
             *seq += 1;
             ledger.step(operation, *seq, &text, clock.now()).await.map_err(Stop::Failed)?;
@@ -137,8 +208,26 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
             progress(Progress { text, percent: None });
             if matches!(planned.step, Step::StartUnits { .. }) {
                 started.fetch_add(1, Ordering::Relaxed);
+                self.owes_start = false;
             }
-            self.or_superseded(&planned.step, bounded(&cx, &planned.step, progress)).await?;
+            self.owes_start |= matches!(planned.step, Step::StopUnits { .. });
+            let reads = planned.step == Step::Reload;
+            if reads || changes_units(&planned.step) {
+                *self.world.unread.lock().await = !reads;
+            }
+            let done = self.or_superseded(&planned.step, bounded(&cx, &planned.step, progress));
+            if let Err(stop) = done.await {
+                *self.world.unread.lock().await |= reads;
+                return Err(stop);
+            }
+            if matches!(planned.step, Step::PruneSnapshots { .. }) {
+                // a pass tries again what a full queue loses
+                drop(self.events.try_send(Event::Pruned(app.manifest.id.clone())));
+            }
+            if matches!(planned.step, Step::StartUnits { .. } | Step::StopUnits { .. }) {
+                // a full queue has looks enough in it
+                drop(self.events.try_send(Event::Moved));
+            }
         }
         Ok(now_planned.steps.len() < plan.steps.len())
     }
@@ -176,6 +265,7 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
             return work.await.map_err(Stop::Failed);
         }
         tokio::select! {
+            biased;
             done = work => done.map_err(Stop::Failed),
             Ok(_) = self.superseded.wait_for(|superseded| *superseded) => Err(Stop::Superseded),
         }
@@ -208,15 +298,31 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
 }
 
 /// The part of a plan that is done before the host must be looked at again: all of it, or up to its
-/// secrets.
-fn until_secrets(plan: &Plan) -> Plan {
+/// secrets, or up to data that is put back.
+fn until_next_look(plan: &Plan) -> Plan {
     let makes = |planned: &PlannedStep| matches!(planned.step, Step::GenerateSecret { .. });
     let first = plan.steps.iter().position(makes);
-    let end = first.map_or(plan.steps.len(), |first| {
+    let secrets = first.map_or(plan.steps.len(), |first| {
         let others = plan.steps.iter().skip(first).position(|planned| !makes(planned));
         others.map_or(plan.steps.len(), |others| first + others)
     });
+    let restores = |planned: &PlannedStep| matches!(planned.step, Step::RestoreSnapshot { .. });
+    let restored = plan.steps.iter().position(restores).map_or(plan.steps.len(), |at| at + 1);
+    let end = secrets.min(restored);
     Plan { steps: plan.steps.iter().take(end).cloned().collect(), ..plan.clone() }
+}
+
+/// Steps after which systemd does not know its unit files until it reads them.
+const fn changes_units(step: &Step) -> bool {
+    matches!(step, Step::WriteUnitFile { .. } | Step::RemoveUnitFile { .. })
+}
+
+/// True when containers are started from files that the plan writes: then these are checked before
+/// anything is done, else when it is their turn.
+fn starts_from_written(plan: &Plan) -> bool {
+    let starts = |planned: &PlannedStep| matches!(planned.step, Step::StartUnits { .. });
+    let writes = |planned: &PlannedStep| matches!(planned.step, Step::WriteUnitFile { .. });
+    plan.steps.iter().position(writes) < plan.steps.iter().rposition(starts)
 }
 
 /// Steps that only wait for somebody else, and that a resumed operation can take up again.
@@ -227,6 +333,7 @@ const fn may_be_left(step: &Step) -> bool {
             | Step::BuildImage { .. }
             | Step::StartUnits { .. }
             | Step::AwaitReady { .. }
+            | Step::Soak { .. }
             | Step::RunHook { .. }
     )
 }

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 /// Shown after a mistake.
 pub(crate) const USAGE: &str = "\
-usage: archy-health http HOST:PORT[/PATH] [--timeout-secs N] [--expect 2xx|3xx|CODE]
-       archy-health tcp HOST:PORT [--timeout-secs N]
+usage: archy-health http HOST:PORT[/PATH] [--timeout-secs N] [--patience-secs N] [--expect 2xx|3xx|CODE]
+       archy-health tcp HOST:PORT [--timeout-secs N] [--patience-secs N]
        archy-health port-free [ADDRESS:]PORT [--timeout-secs N]
-       archy-health wait-file PATH [--timeout-secs N]";
+       archy-health wait-file PATH [--timeout-secs N]
+       archy-health exec [--timeout-secs N] [--patience-secs N] -- PROGRAM [ARGUMENT...]
+--patience-secs: as long as nothing was well yet, and the container is no older than that, try again";
 
 /// Longest limit that is taken: a day.
 const MAX_SECS: u64 = 86_400;
@@ -17,6 +19,8 @@ const MAX_SECS: u64 = 86_400;
 pub(crate) struct Command {
     pub(crate) probe: Probe,
     pub(crate) limit: Duration,
+    /// Tries again until it is well for the first time, in a container that is no older than this.
+    pub(crate) patience: Option<Duration>,
 }
 
 /// What to look at.
@@ -30,6 +34,8 @@ pub(crate) enum Probe {
     PortFree { address: Option<String>, port: u16 },
     /// A path exists.
     WaitFile { path: String },
+    /// A program ends with 0.
+    Exec { words: Vec<String> },
 }
 
 /// Statuses that are well.
@@ -76,14 +82,43 @@ impl std::fmt::Display for Expect {
 pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, String> {
     let mut arguments = arguments.into_iter();
     let verb = arguments.next().ok_or("a command is missing")?;
-    if !["http", "tcp", "port-free", "wait-file"].contains(&verb.as_str()) {
-        return Err(format!("unknown command {verb:?}"));
+    match verb.as_str() {
+        "exec" => exec(arguments),
+        "http" | "tcp" | "port-free" | "wait-file" => look(&verb, arguments),
+        _ => Err(format!("unknown command {verb:?}")),
     }
-    let (mut target, mut limit, mut expect) = (None, None, None);
+}
+
+/// Reads what follows `exec`.
+fn exec(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
+    let (mut limit, mut patience) = (Duration::from_secs(5), None);
+    loop {
+        let argument = arguments.next().ok_or("exec needs -- before the program")?;
+        let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
+        match argument.as_str() {
+            "--timeout-secs" => limit = seconds(&value()?)?,
+            "--patience-secs" => patience = Some(seconds(&value()?)?),
+            "--" => break,
+            _ => return Err("exec needs -- before the program".to_owned()),
+        }
+    }
+    let words: Vec<String> = arguments.collect();
+    if words.is_empty() {
+        return Err("exec needs a program".to_owned());
+    }
+    Ok(Command { probe: Probe::Exec { words }, limit, patience })
+}
+
+/// Reads what follows the other commands.
+fn look(verb: &str, mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
+    let (mut target, mut limit, mut expect, mut patience) = (None, None, None, None);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
         match argument.as_str() {
             "--timeout-secs" => limit = Some(seconds(&value()?)?),
+            "--patience-secs" if ["http", "tcp"].contains(&verb) => {
+                patience = Some(seconds(&value()?)?);
+            }
             "--expect" if verb == "http" => expect = Some(Expect::parse(&value()?)?),
             flag if flag.starts_with("--") => return Err(format!("unknown option {flag}")),
             _ if target.is_some() => return Err(format!("{argument:?} is one argument too many")),
@@ -91,7 +126,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
         }
     }
     let target = target.ok_or_else(|| format!("{verb} needs something to look at"))?;
-    let (probe, usual) = match verb.as_str() {
+    let (probe, usual) = match verb {
         "http" => (http(&target, expect.unwrap_or(Expect::Class(2)))?, 5),
         "tcp" => {
             let (host, port) = host_port(&target)?;
@@ -100,13 +135,13 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
         "port-free" => (port_free(&target)?, 10),
         _ => (Probe::WaitFile { path: target }, 30),
     };
-    Ok(Command { probe, limit: limit.unwrap_or(Duration::from_secs(usual)) })
+    Ok(Command { probe, limit: limit.unwrap_or(Duration::from_secs(usual)), patience })
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(n) if n > 0 && n <= MAX_SECS => Ok(Duration::from_secs(n)),
-        _ => Err(format!("--timeout-secs {text:?} is not a number from 1 to {MAX_SECS}")),
+        _ => Err(format!("{text:?} is not a number of seconds from 1 to {MAX_SECS}")),
     }
 }
 
@@ -183,9 +218,14 @@ mod tests {
             ),
             ("wait-file /run/x", Probe::WaitFile { path: "/run/x".to_owned() }, 30),
         ] {
-            let want = Command { probe, limit: Duration::from_secs(secs) };
+            let want = Command { probe, limit: Duration::from_secs(secs), patience: None };
             assert_eq!(read(line), Ok(want), "{line}");
         }
+        let words = ["a", "--timeout-secs", "b"].map(str::to_owned).to_vec();
+        let (limit, patience) = (Duration::from_secs(3), Some(Duration::from_secs(30)));
+        let want = Command { probe: Probe::Exec { words }, limit, patience };
+        let line = "exec --timeout-secs 3 --patience-secs 30 -- a --timeout-secs b";
+        assert_eq!(read(line), Ok(want));
     }
 
     #[test]
@@ -211,6 +251,10 @@ mod tests {
             "tcp a:1 --expect 200",
             "port-free x",
             "wait-file",
+            "exec a",
+            "exec --",
+            "port-free 80 --patience-secs 3",
+            "http a:1 --patience-secs 0",
         ] {
             assert!(read(line).is_err(), "{line}");
         }

@@ -4,18 +4,29 @@ use std::{
     io::{self, Read as _, Write as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _},
     path::Path,
+    process::{self, Stdio},
     time::{Duration, Instant},
 };
 
 use crate::args::{Command, Expect, Probe};
+
+mod young;
 
 /// How often something that is waited for is looked at.
 const PAUSE: Duration = Duration::from_millis(50);
 /// Longest head of an HTTP answer that is looked at for its status.
 const MAX_STATUS_LINE: usize = 256;
 
-/// Runs a probe: what was found, or why it is not well.
+/// Runs a probe: what was found, or why it is not well. In a young container in which nothing was
+/// well yet it is patient: so a start takes no longer than the app needs, however rarely it is asked.
 pub(crate) fn run(command: &Command) -> Result<String, String> {
+    let Some(left) = command.patience.and_then(young::left) else { return once(command) };
+    let found = wait(Instant::now() + left, || once(command))?;
+    young::was_well();
+    Ok(found)
+}
+
+fn once(command: &Command) -> Result<String, String> {
     let end = Instant::now() + command.limit;
     match &command.probe {
         Probe::Http { host, port, path, expect } => {
@@ -30,6 +41,32 @@ pub(crate) fn run(command: &Command) -> Result<String, String> {
             Ok(false) => Err(format!("{path} does not exist")),
             Err(error) => Err(format!("{path}: {error}")),
         }),
+        Probe::Exec { words } => exec(words, end),
+    }
+}
+
+/// Runs a program to its end.
+#[expect(clippy::disallowed_methods, reason = "a check that is a program of the image")]
+fn exec(words: &[String], end: Instant) -> Result<String, String> {
+    let [program, arguments @ ..] = words else { return Err("no program".to_owned()) };
+    let mut command = process::Command::new(program);
+    command.args(arguments).stdin(Stdio::null());
+    let mut child = command.spawn().map_err(|error| format!("{program}: {error}"))?;
+    let ended = wait(end, || match child.try_wait() {
+        Ok(Some(status)) => Ok(status),
+        Ok(None) => Err(format!("{program}: no time left")),
+        Err(error) => Err(format!("{program}: {error}")),
+    });
+    if ended.is_err() {
+        // it may have ended by itself meanwhile
+        drop(child.kill());
+        drop(child.wait());
+    }
+    let status = ended?;
+    if status.success() {
+        Ok(format!("{program}: well"))
+    } else {
+        Err(format!("{program}: {status}"))
     }
 }
 
@@ -151,7 +188,7 @@ fn port_free(address: Option<&str>, port: u16) -> Result<String, String> {
 }
 
 /// Looks until it is well or the time is up.
-fn wait(end: Instant, look: impl Fn() -> Result<String, String>) -> Result<String, String> {
+fn wait<T>(end: Instant, mut look: impl FnMut() -> Result<T, String>) -> Result<T, String> {
     loop {
         match look() {
             Ok(found) => return Ok(found),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use archy_types::SecretKind;
 use archy_types::{AppId, ServiceName};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -357,22 +358,6 @@ pub struct Security {
     pub no_new_privileges: bool,
     /// As written, for example `isolated`.
     pub network_policy: Option<String>,
-}
-
-/// Kind of a generated secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum SecretKind {
-    /// 16 random bytes as hex.
-    Hex16,
-    /// 32 random bytes as hex.
-    Hex32,
-    /// 32 random bytes as base64.
-    Base64,
-    /// A bcrypt hash in `<name>`, its plaintext in `<name>.pw`.
-    Bcrypt,
-    /// Not generated: the owner supplies it.
-    Supplied,
 }
 
 /// A self-signed certificate, made once.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use archy_types::UserError;
+
 /// The placeholders without an argument, with what they stand for.
 pub const PLACEHOLDERS: &[(&str, &str)] = &[
     ("HOST_IP", "Primary IPv4 address of the node."),
@@ -63,6 +65,16 @@ pub enum Placeholder {
     Config(String),
     /// Container name of the app that fills a required role.
     RoleHost(String),
+}
+
+impl Placeholder {
+    /// The error of a node that has no value for it.
+    #[must_use]
+    pub fn unknown(&self) -> UserError {
+        let text = format!("The value of {{{{{self}}}}} is not known on this node.");
+        UserError::new("placeholder-unknown", text)
+            .hint("Set it in the app's settings, or install what provides it.")
+    }
 }
 
 impl fmt::Display for Placeholder {

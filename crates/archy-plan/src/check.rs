@@ -6,12 +6,16 @@
 //! | `name-taken` | error | something foreign has a name that the app needs |
 //! | `name-clash` | error | another app makes a unit or volume of the same name |
 //! | `port-taken` | error | a host port is in use |
+//! | `port-privileged` | error | a host port is below those that need no rights |
 //! | `disk-low`, `memory-low` | error, warning | less room than the app asks for |
 //! | `architecture`, `platform-too-old` | error | the node cannot run the app |
 //! | `dependency-missing`, `dependency-version`, `dependency-stopped` | error to note | apps it needs |
 //! | `setting-missing`, `setting-invalid`, `setting-unknown` | error | the owner's settings |
 //! | `secret-missing` | error | a secret that the owner supplies |
 //! | `downgrade-refused` | error | an older version would take the place of a newer one |
+//! | `disk-snapshot` | error | no room to save the data before an update |
+//! | `update-downtime` | note | how an update goes: what is saved, how long the app is away |
+//! | `data-since-lost`, `snapshot-missing` | warning, note | what a rollback does to the data |
 //! | `rights-widened` | warning | a new manifest asks for more |
 //! | `not-enforced` | note | a budget that this host cannot enforce |
 //! | `stopped-outside`, `service-failed`, `unit-masked`, `in-transition` | note | left alone |
@@ -29,12 +33,14 @@ mod requires;
 mod rights;
 mod settings;
 mod units;
+mod update;
 
 pub use downgrade::check_downgrade;
 pub(crate) use foreign::names_taken;
 pub use rights::rights_diff;
 pub use settings::check_settings;
 pub(crate) use units::{in_transition, left_alone, not_enforced};
+pub(crate) use update::check as update;
 
 use archy_types::Code;
 

@@ -23,6 +23,26 @@ pub enum DesiredState {
     Purged,
 }
 
+/// What has to happen to an app's data before the app may run.
+///
+/// It stays in the desired state when it has happened: whether it has is observed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum DataDue {
+    /// A snapshot is taken before this generation is deployed.
+    Snapshot {
+        /// The generation that the update was accepted with, under which the snapshot is kept.
+        generation: Generation,
+    },
+    /// A snapshot is put back.
+    Restore {
+        /// The generation under which the snapshot is kept.
+        snapshot: Generation,
+        /// The generation that asked for it: the same snapshot may be put back twice.
+        wish: Generation,
+    },
+}
+
 /// Desired state of one app, as the store holds it, with its manifest.
 #[derive(Debug, Clone)]
 pub struct DesiredApp {
@@ -44,6 +64,8 @@ pub struct DesiredApp {
     pub port_overrides: BTreeMap<(u16, Protocol), u16>,
     /// Directory of the app's package.
     pub package_dir: Option<PathBuf>,
+    /// What has to happen to its data before it may run.
+    pub data_due: Option<DataDue>,
 }
 
 impl DesiredApp {

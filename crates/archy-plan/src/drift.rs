@@ -89,6 +89,8 @@ fn inert(line: &str) -> bool {
         || line == "[Install]"
         || line.starts_with("WantedBy=")
         || line.starts_with("Description=")
+        // an order among starts
+        || line.starts_with("After=")
 }
 
 /// The variable that a line `Environment=` sets.

@@ -13,6 +13,8 @@ pub enum Intent {
     Install,
     /// As an install, of an app that is there in another version.
     Update,
+    /// As a start, of the version before an update that is taken back.
+    Rollback,
 }
 
 impl Intent {

@@ -10,6 +10,7 @@
 
 pub mod assess;
 pub mod check;
+mod data;
 pub mod desired;
 mod drift;
 pub mod intent;
@@ -20,15 +21,18 @@ mod provider;
 pub mod render;
 mod scene;
 mod secrets;
+mod soak;
 pub mod step;
 mod text;
 
 pub use assess::{Assessment, ServiceAssessment, assess, assess_among};
 pub use check::{check_downgrade, check_settings, rights_diff};
-pub use desired::{DesiredApp, DesiredState};
+pub use data::may_have_run;
+pub use desired::{DataDue, DesiredApp, DesiredState};
 pub use intent::Intent;
 pub use observed::{Known, Observed, Strangers};
 pub use order::{plan, plan_with};
 pub use render::render_app;
+pub use soak::{Soak, soak};
 pub use step::{Check, Plan, PlannedStep, Severity, Step};
 pub use text::describe;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use archy_manifest::model::Protocol;
 use archy_quadlet::HostFacts;
-use archy_types::{AppId, Cause, Health, Timestamp};
+use archy_types::{AppId, Cause, Generation, Health, Timestamp};
 
 /// A fact, or why it is not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,8 +61,15 @@ pub struct Observed {
     /// What exists below each app's data directory, of the paths the manifest names, relative to
     /// it; the directory itself is the empty path.
     pub app_files: Known<BTreeMap<AppId, BTreeMap<String, FileState>>>,
+    /// Whole snapshots of apps' data, by the generation they were taken before.
+    pub snapshots: Known<BTreeMap<AppId, BTreeMap<Generation, SnapshotState>>>,
+    /// Bytes that a snapshot of an app's data would take, of the apps it was asked for.
+    pub data_sizes: BTreeMap<AppId, Known<u64>>,
     /// Host ports that something listens on now; the daemon's own listeners are left out.
     pub listening: Known<BTreeSet<(u16, Protocol)>>,
+    /// Lowest host port that a program without rights may listen on
+    /// (`net.ipv4.ip_unprivileged_port_start`); it counts for IPv6 too.
+    pub lowest_port: Known<u16>,
     /// Free bytes on the file system of the data directory.
     pub disk_free_bytes: Known<u64>,
     /// Available memory in bytes.
@@ -73,6 +80,19 @@ pub struct Observed {
     pub platform: String,
     /// The user manager is going down with the host: conclude nothing from stopped units.
     pub shutting_down: bool,
+}
+
+/// A snapshot of an app's data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotState {
+    /// When it was taken.
+    pub taken: Timestamp,
+    /// Until when it is kept.
+    pub expires: Timestamp,
+    /// Bytes of the data in it.
+    pub bytes: u64,
+    /// The wish for which it was put back last.
+    pub restored: Option<Generation>,
 }
 
 /// A path below an app's data directory.

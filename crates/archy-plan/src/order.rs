@@ -14,12 +14,13 @@ use archy_quadlet::Deployment;
 use archy_types::{Cause, UserError};
 
 use crate::check;
+use crate::data;
 use crate::desired::{DesiredApp, DesiredState};
 use crate::intent::Intent;
 use crate::observed::Observed;
 use crate::render::render_app;
 use crate::scene::{self, Facts, Scene};
-use crate::step::{Check, Plan, PlannedStep, Severity, Step};
+use crate::step::{Check, HOST_UNKNOWN, Plan, PlannedStep, Severity, Step};
 
 /// Seconds that a unit whose file does not say it may take to stop.
 const STOP_SECS_UNSAID: u32 = 120;
@@ -60,7 +61,16 @@ pub fn plan_with(
             return plan;
         }
     };
-    let scene = Scene::new(app, deployment, observed, facts, all, intent);
+    let mut scene = Scene::new(app, deployment, observed, facts, all, intent);
+    scene.due = match data::due(&scene) {
+        Ok(due) => due,
+        // a removal always works
+        Err(_) if app.is_leaving() => None,
+        Err(cause) => {
+            plan.checks.push(host_unknown(&cause));
+            return plan;
+        }
+    };
     match app.state {
         DesiredState::Running => running::plan(&scene, &mut plan),
         DesiredState::Stopped => stopped::plan(&scene, &mut plan),
@@ -82,7 +92,7 @@ fn empty(app: &DesiredApp) -> Plan {
 fn host_unknown(cause: &Cause) -> Check {
     Check {
         severity: Severity::Note,
-        code: archy_types::Code::new("host-unknown"),
+        code: archy_types::Code::new(HOST_UNKNOWN),
         message: format!("Nothing is changed as long as the host does not tell: {}", cause.text),
         mend: Some("It is asked again by itself; `archy doctor` looks closer.".to_owned()),
     }
@@ -129,6 +139,11 @@ impl Steps {
         self.0.push(PlannedStep { step, reason: reason.into() });
     }
 
+    /// True when a reload is among them.
+    fn reloads(&self) -> bool {
+        self.0.iter().any(|planned| planned.step == Step::Reload)
+    }
+
     /// One reload serves a whole plan: the last one.
     fn merge_reloads(&mut self) {
         let is_reload = |planned: &PlannedStep| planned.step == Step::Reload;
@@ -138,6 +153,22 @@ impl Steps {
             index += 1;
             !is_reload(planned) || index == last + 1
         });
+    }
+
+    /// What has to happen to the data while nothing runs.
+    fn due(&mut self, scene: &Scene<'_>) {
+        if let Some(step) = &scene.due {
+            self.push(step.clone(), data::reason(step));
+        }
+    }
+
+    /// Snapshots that are kept no longer, unless the data is still to be put back from one.
+    fn prune(&mut self, scene: &Scene<'_>) {
+        if !scene.restores()
+            && let Some(step) = data::prunable(scene)
+        {
+            self.push(step, "they are kept no longer");
+        }
     }
 
     /// A hook, if the manifest has it.

@@ -16,6 +16,7 @@ use crate::drift::{self, Drift, FileDrift};
 use crate::intent::Intent;
 use crate::observed::{ContainerState, FileState, Observed, UnitState};
 use crate::phase::{Phase, is_alive};
+use crate::step::Step;
 
 /// The facts without which nothing may be changed, all of them known.
 #[derive(Debug, Clone, Copy)]
@@ -121,6 +122,19 @@ fn label<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     })
 }
 
+/// Generations in the app's container files as they are on disk; 0 where none can be read.
+pub(crate) fn generations<'a>(
+    files: &'a BTreeMap<String, String>,
+    app: &'a AppId,
+) -> impl Iterator<Item = u64> {
+    let own = with_prefix(files, app).filter(move |(name, text)| {
+        name.ends_with(".container") && owner(text) == Some(app.as_str())
+    });
+    own.map(|(_, text)| {
+        label(text, LABEL_GENERATION).and_then(|made_for| made_for.parse().ok()).unwrap_or(0)
+    })
+}
+
 /// Value of a key in the text of a unit file.
 pub(crate) fn key<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
@@ -130,16 +144,6 @@ pub(crate) fn key<'a>(text: &'a str, key: &str) -> Option<&'a str> {
 pub(crate) fn seconds(text: &str, name: &str) -> Option<u32> {
     let value = key(text, name)?;
     value.strip_suffix('s').unwrap_or(value).parse().ok()
-}
-
-/// The unit that Podman's generator makes of a file.
-pub(crate) fn unit_of(file_name: &str) -> Option<String> {
-    let (stem, kind) = file_name.rsplit_once('.')?;
-    match kind {
-        "container" => Some(format!("{stem}.service")),
-        "network" | "volume" | "build" => Some(format!("{stem}-{kind}.service")),
-        _ => None,
-    }
 }
 
 /// A service as it is wanted and as it was seen.
@@ -180,6 +184,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) all: &'a [DesiredApp],
     pub(crate) intent: Intent,
     pub(crate) parts: Vec<Part<'a>>,
+    /// What has to happen to the data before anything of the app runs.
+    pub(crate) due: Option<Step>,
 }
 
 impl<'a> Scene<'a> {
@@ -191,7 +197,8 @@ impl<'a> Scene<'a> {
         all: &'a [DesiredApp],
         intent: Intent,
     ) -> Self {
-        let mut scene = Self { app, deployment, observed, facts, all, intent, parts: Vec::new() };
+        let parts = Vec::new();
+        let mut scene = Self { app, deployment, observed, facts, all, intent, parts, due: None };
         scene.parts = deployment.files.iter().filter_map(|file| scene.part(file)).collect();
         scene.stopped_with_the_rest();
         scene
@@ -230,6 +237,11 @@ impl<'a> Scene<'a> {
                 part.phase = Phase::StoppedOutside;
             }
         }
+    }
+
+    /// The data is still to be put back.
+    pub(crate) const fn restores(&self) -> bool {
+        matches!(self.due, Some(Step::RestoreSnapshot { .. }))
     }
 
     /// Files that are not of a container.

@@ -4,6 +4,9 @@ use archy_manifest::model::{Owner, SecretKind};
 use archy_types::{AppId, Code, Digest, Generation, ServiceName, UserError};
 use serde::{Deserialize, Serialize};
 
+/// Code of the note that the host could not be seen.
+pub(crate) const HOST_UNKNOWN: &str = "host-unknown";
+
 /// What will be done for one app.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
@@ -30,6 +33,12 @@ impl Plan {
     #[must_use]
     pub fn refusal(&self) -> Option<&Check> {
         self.checks.iter().find(|check| check.severity == Severity::Error)
+    }
+
+    /// What says that the host could not be seen: that there are no steps then means nothing.
+    #[must_use]
+    pub fn unknown(&self) -> Option<&Check> {
+        self.checks.iter().find(|check| check.code.as_str() == HOST_UNKNOWN)
     }
 }
 
@@ -160,6 +169,30 @@ pub enum Step {
     AwaitReady {
         /// Seconds.
         deadline_secs: u32,
+    },
+    /// Copies the app's data directory and volumes aside; nothing of the app runs meanwhile.
+    Snapshot {
+        /// The generation that the snapshot is taken before.
+        generation: Generation,
+        /// Named volumes that are in it.
+        volumes: Vec<String>,
+    },
+    /// Puts a snapshot back in the place of the data; nothing of the app runs meanwhile.
+    RestoreSnapshot {
+        /// The generation that the snapshot was taken before.
+        generation: Generation,
+        /// The generation that asked for it.
+        wish: Generation,
+    },
+    /// Watches for so long that a new version stays healthy.
+    Soak {
+        /// Seconds.
+        secs: u32,
+    },
+    /// Removes snapshots that are not kept any longer.
+    PruneSnapshots {
+        /// The generations that they were taken before.
+        generations: Vec<Generation>,
     },
 }
 

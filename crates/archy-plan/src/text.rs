@@ -16,7 +16,7 @@ pub fn describe(step: &Step) -> String {
         Step::RemoveUnitFile { file_name } => format!("Remove the unit file {file_name}"),
         Step::RemoveNetwork { name } => format!("Remove the network {name}"),
         Step::PurgeVolume { name } => format!("Remove the volume {name} with its data"),
-        Step::PurgeData => "Remove the app's data directory".to_owned(),
+        Step::PurgeData => "Remove the app's data directory and logs".to_owned(),
         Step::RemovePodmanSecret { name } => format!("Take the secret {name} back from Podman"),
         Step::PurgeSecret { name } => format!("Remove the secret {name}"),
         Step::MakeDirectory { path, owner } => {
@@ -37,6 +37,13 @@ pub fn describe(step: &Step) -> String {
         Step::BuildImage { service, .. } => format!("Build the image of {service}"),
         Step::StartUnits { units, .. } => format!("Start {}", units.join(", ")),
         Step::AwaitReady { .. } => "Wait until the app is ready".to_owned(),
+        Step::Snapshot { .. } => "Take a snapshot of the app's data".to_owned(),
+        Step::RestoreSnapshot { .. } => "Put back the app's data from before the update".to_owned(),
+        Step::Soak { secs } => format!("Watch for {secs} s that the new version stays healthy"),
+        Step::PruneSnapshots { generations } => match generations.len() {
+            1 => "Remove an old snapshot".to_owned(),
+            many => format!("Remove {many} old snapshots"),
+        },
     }
 }
 

@@ -44,17 +44,25 @@ pub enum UnshareError {
     /// The deadline passed; the command was killed.
     #[error("`podman unshare {verb}` of {} took longer than {} ms", path.display(), after.as_millis())]
     Timeout {
-        /// `chown`, `rm`, `mkdir` or `mv`.
+        /// `chown`, `rm`, `mkdir`, `mv`, `cp` or `du`.
         verb: &'static str,
         /// What it was about.
         path: PathBuf,
         /// The deadline that was given.
         after: Duration,
     },
+    /// The command said something else than was asked for.
+    #[error("`podman unshare {verb}` of {} gave no number", path.display())]
+    Answer {
+        /// `du`.
+        verb: &'static str,
+        /// What it was about.
+        path: PathBuf,
+    },
     /// The command failed.
     #[error("`podman unshare {verb}` of {} failed ({status}): {stderr}", path.display())]
     Failed {
-        /// `chown`, `rm`, `mkdir` or `mv`.
+        /// `chown`, `rm`, `mkdir`, `mv`, `cp` or `du`.
         verb: &'static str,
         /// What it was about.
         path: PathBuf,
@@ -75,6 +83,7 @@ impl UnshareError {
             Self::Path(_) => "unshare-path",
             Self::Start { .. } => "unshare-start",
             Self::Timeout { .. } => "unshare-timeout",
+            Self::Answer { .. } => "unshare-answer",
             Self::Failed { .. } => "unshare-failed",
         }
     }
@@ -84,7 +93,7 @@ impl UnshareError {
     pub const fn hint(&self) -> &'static str {
         match self {
             Self::Path(_) => "Give an absolute path without `..`.",
-            Self::Start { .. } => "Install Podman.",
+            Self::Start { .. } | Self::Answer { .. } => "Install Podman and coreutils.",
             Self::Timeout { .. } => "The disk is slow or the directory is large; try again.",
             Self::Failed { .. } => {
                 "Check that the service user has ranges in /etc/subuid and /etc/subgid."
@@ -183,6 +192,38 @@ impl Unshare {
         directory.try_clone_to_owned().map(Stdio::from).map_err(start)
     }
 
+    /// The same with another deadline for each command.
+    #[must_use]
+    pub fn within(&self, deadline: Duration) -> Self {
+        Self { podman: self.podman.clone(), deadline }
+    }
+
+    /// Copies a directory with all that is in it to a place that is not there yet: owners, modes,
+    /// links, attributes and holes as they are, without using more room where the file system can
+    /// share it.
+    ///
+    /// # Errors
+    /// Those of [`Self::chown`]; what was copied before a failure stays.
+    pub async fn copy_tree(&self, source: &Path, target: &Path) -> Result<(), UnshareError> {
+        check(source)?;
+        check(target)?;
+        let flags = ["-a", "--reflink=auto", "-T", "--"].map(OsStr::new);
+        let arguments: Vec<&OsStr> = flags.into_iter().chain([source.as_os_str()]).collect();
+        self.run("cp", &arguments, target, Stdio::null()).await
+    }
+
+    /// Bytes that a directory with all that is in it takes.
+    ///
+    /// # Errors
+    /// Those of [`Self::chown`], and an answer that is no number.
+    pub async fn size_of(&self, path: &Path) -> Result<u64, UnshareError> {
+        check(path)?;
+        let flags = ["-s", "-x", "-B1"].map(OsStr::new);
+        let out = self.output("du", &flags, path, Stdio::null()).await?;
+        let number = out.split_whitespace().next().and_then(|number| number.parse().ok());
+        number.ok_or_else(|| UnshareError::Answer { verb: "du", path: path.to_path_buf() })
+    }
+
     /// Removes a path and everything below it, whichever subordinate id owns it. A path that is
     /// not there is no error.
     ///
@@ -194,10 +235,6 @@ impl Unshare {
         self.run("rm", &flags, path, Stdio::null()).await
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the libpod API has no call that works in the user namespace"
-    )]
     async fn run(
         &self,
         verb: &'static str,
@@ -205,6 +242,20 @@ impl Unshare {
         path: &Path,
         input: Stdio,
     ) -> Result<(), UnshareError> {
+        self.output(verb, arguments, path, input).await.map(drop)
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the libpod API has no call that works in the user namespace"
+    )]
+    async fn output(
+        &self,
+        verb: &'static str,
+        arguments: &[&OsStr],
+        path: &Path,
+        input: Stdio,
+    ) -> Result<String, UnshareError> {
         let start = |source| UnshareError::Start { program: self.podman.clone(), source };
         let mut child = Command::new(&self.podman)
             .args(["unshare", verb])
@@ -212,22 +263,17 @@ impl Unshare {
             .args((!arguments.contains(&OsStr::new("--"))).then_some("--"))
             .arg(path)
             .stdin(input)
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .map_err(start)?;
-        let errors = child.stderr.take();
+        let (errors, output) = (child.stderr.take(), child.stdout.take());
         let work = async {
-            let mut stderr = Vec::new();
-            if let Some(mut pipe) = errors {
-                (&mut pipe).take(MAX_STDERR).read_to_end(&mut stderr).await?;
-                // what is over the limit is read and dropped, so that the child can go on
-                tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await?;
-            }
-            Ok((child.wait().await?, stderr))
+            let (stderr, stdout) = tokio::join!(cut(errors), cut(output));
+            Ok((child.wait().await?, stderr?, stdout?))
         };
-        let (status, stderr) = match tokio::time::timeout(self.deadline, work).await {
+        let (status, stderr, stdout) = match tokio::time::timeout(self.deadline, work).await {
             Ok(done) => done.map_err(start)?,
             Err(_) => {
                 let (path, after) = (path.to_path_buf(), self.deadline);
@@ -235,11 +281,22 @@ impl Unshare {
             }
         };
         if status.success() {
-            return Ok(());
+            return Ok(String::from_utf8_lossy(&stdout).into_owned());
         }
         let stderr = String::from_utf8_lossy(&stderr).trim().to_owned();
         Err(UnshareError::Failed { verb, path: path.to_path_buf(), status, stderr })
     }
+}
+
+/// The beginning of what a command says. What is over the limit is read and dropped, so that the
+/// command can go on.
+async fn cut(pipe: Option<impl tokio::io::AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
+    let mut said = Vec::new();
+    if let Some(mut pipe) = pipe {
+        (&mut pipe).take(MAX_STDERR).read_to_end(&mut said).await?;
+        tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await?;
+    }
+    Ok(said)
 }
 
 /// A path below the directory that is a command's standard input.

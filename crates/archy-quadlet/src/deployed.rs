@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use archy_types::{AppId, Digest, Generation, ServiceName};
 
 use crate::input::UnitRole;
+use crate::kind::FileKind;
 use crate::render::{
     LABEL_APP, LABEL_ENV_HASH, LABEL_GENERATION, LABEL_MANIFEST, LABEL_SERVICE, LABEL_SHARED,
 };
@@ -104,14 +105,8 @@ impl DeployedApp {
 
 /// Whose file it is and what for; nothing when it does not carry the platform's labels.
 fn owner(file_name: &str, unit: &Unit) -> Option<(Owner, DeployedFile)> {
-    let (stem, kind) = file_name.rsplit_once('.')?;
-    let (section, suffix) = match kind {
-        "container" => ("Container", ""),
-        "network" => ("Network", "-network"),
-        "volume" => ("Volume", "-volume"),
-        "build" => ("Build", "-build"),
-        _ => return None,
-    };
+    let (stem, kind) = FileKind::split(file_name)?;
+    let section = kind.section();
     let label = |name: &str| unit.assignment(section, "Label", name);
     let raw = |key: &str| unit.value(section, key).map(crate::escape::Value::read_raw);
     let service = || label(LABEL_SERVICE).and_then(|name| ServiceName::new(name).ok());
@@ -121,14 +116,14 @@ fn owner(file_name: &str, unit: &Unit) -> Option<(Owner, DeployedFile)> {
     };
     let shared = matches!(owner, Owner::Shared);
     let role = match kind {
-        "container" => UnitRole::Container(service()?),
-        "build" => UnitRole::Build(service()?),
-        "volume" => UnitRole::Volume(raw("VolumeName")?),
-        _ => UnitRole::Network { name: raw("NetworkName")?, shared },
+        FileKind::Container => UnitRole::Container(service()?),
+        FileKind::Build => UnitRole::Build(service()?),
+        FileKind::Volume => UnitRole::Volume(raw("VolumeName")?),
+        FileKind::Network => UnitRole::Network { name: raw("NetworkName")?, shared },
     };
     let file = DeployedFile {
         file_name: file_name.to_owned(),
-        unit: format!("{stem}{suffix}.service"),
+        unit: kind.unit(stem),
         role,
         generation: label(LABEL_GENERATION).and_then(|text| text.parse().ok()).map(Generation),
         manifest: label(LABEL_MANIFEST).and_then(|text| text.parse().ok()),

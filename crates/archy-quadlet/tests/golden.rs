@@ -208,6 +208,11 @@ fn limits_need_their_controllers() {
     let deployment = render(&input(&app, &host)).unwrap();
     assert_eq!(deployment.not_enforced.len(), 3);
     check("limits-none", &deployment);
+    // limits that nobody wrote are limits too
+    let plain = manifest("busy", [("main", service("registry.example.org/busy:1"))]);
+    let deployment = render(&input(&plain, &host)).unwrap();
+    let missing: Vec<&str> = deployment.not_enforced.iter().map(|n| n.controller).collect();
+    assert_eq!(missing, ["memory", "pids"]);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::db::Fault;
 use crate::error::StoreError;
 use crate::files;
 use crate::journal::{self, NewOperation};
+use crate::previous::{self, Replaced};
 use crate::rows::{self, Reader};
 use crate::store::Store;
 
@@ -84,6 +85,8 @@ pub struct AppRecord {
     pub pinned_version: Option<String>,
     /// Directory with the manifest's companions (build contexts, package files).
     pub package_dir: Option<PathBuf>,
+    /// What is due to its data before it may run, as JSON.
+    pub data_due: Option<serde_json::Value>,
 }
 
 impl Store {
@@ -117,14 +120,15 @@ impl Store {
         }
     }
 
-    /// Forgets manifests that no app has and that were accepted before `before`; says how many.
+    /// Forgets manifests that no app has or had before its last update, and that were accepted before `before`; says how many.
     ///
     /// # Errors
     /// Failures to write.
     pub async fn prune_manifests(&self, before: Timestamp) -> Result<usize, StoreError> {
         self.write(move |connection| {
             let sql = "DELETE FROM manifests WHERE accepted < ?
-                       AND digest NOT IN (SELECT manifest FROM apps)";
+                       AND digest NOT IN (SELECT manifest FROM apps)
+                       AND digest NOT IN (SELECT manifest FROM previous)";
             Ok(connection.execute(sql, [before.0])?)
         })
         .await
@@ -158,6 +162,20 @@ impl Store {
         text: Option<Vec<u8>>,
         operation: NewOperation,
     ) -> Result<OperationId, StoreError> {
+        self.accept_replacing(record, text, operation, Replaced::AsItIs).await
+    }
+
+    /// As [`Store::accept`], and says what becomes of the state that is kept from before an update.
+    ///
+    /// # Errors
+    /// As [`Store::put_app`].
+    pub async fn accept_replacing(
+        &self,
+        record: AppRecord,
+        text: Option<Vec<u8>>,
+        operation: NewOperation,
+        replaced: Replaced,
+    ) -> Result<OperationId, StoreError> {
         let dir = self.dir().to_owned();
         let app = record.app.clone();
         self.write_then(
@@ -165,6 +183,7 @@ impl Store {
                 if let Some(text) = text {
                     accept(connection, &text, operation.created)?;
                 }
+                previous::replace(connection, &record, replaced, operation.created)?;
                 let text = put(connection, &record)?;
                 Ok((journal::queue(connection, &operation)?, text))
             },
@@ -217,6 +236,7 @@ impl Store {
                     return Err(StoreError::GenerationStale { app, stored, given }.into());
                 }
                 connection.execute("DELETE FROM apps WHERE id = ?", [app.as_str()])?;
+                previous::forget(connection, &app)?;
                 Ok(())
             },
             Box::new(move |()| {
@@ -257,7 +277,7 @@ pub(crate) fn heal_copies(connection: &Connection, dir: &Path) -> Result<(), Fau
 
 /// The copy is a help for the day the store is lost: failing to write it fails nothing else, and
 /// the next open tries again.
-fn write_copy(dir: &Path, app: &AppId, text: &[u8]) {
+pub(crate) fn write_copy(dir: &Path, app: &AppId, text: &[u8]) {
     let path = copy_path(dir, app);
     if let Err(error) = files::write_atomic(&path, text, 0o600) {
         tracing::warn!(%app, code = error.code(), %error, "no copy of the manifest");
@@ -271,7 +291,7 @@ fn accept(connection: &Connection, text: &[u8], at: Timestamp) -> Result<Digest,
     Ok(digest)
 }
 
-fn put(connection: &Connection, record: &AppRecord) -> Result<Vec<u8>, Fault> {
+pub(crate) fn put(connection: &Connection, record: &AppRecord) -> Result<Vec<u8>, Fault> {
     if let Some(stored) = stored_generation(connection, &record.app)?
         && record.generation <= stored
     {
@@ -291,13 +311,13 @@ fn put(connection: &Connection, record: &AppRecord) -> Result<Vec<u8>, Fault> {
         reason: format!("{} is too great", record.generation),
     })?;
     let sql = "INSERT INTO apps (id, generation, manifest, desired, actor, since, settings, ports,
-                   pinned_version, package_dir)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                   pinned_version, package_dir, data_due)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                ON CONFLICT (id) DO UPDATE SET generation = excluded.generation,
                    manifest = excluded.manifest, desired = excluded.desired,
                    actor = excluded.actor, since = excluded.since, settings = excluded.settings,
                    ports = excluded.ports, pinned_version = excluded.pinned_version,
-                   package_dir = excluded.package_dir";
+                   package_dir = excluded.package_dir, data_due = excluded.data_due";
     connection.prepare_cached(sql)?.execute(params![
         record.app.as_str(),
         generation,
@@ -309,6 +329,7 @@ fn put(connection: &Connection, record: &AppRecord) -> Result<Vec<u8>, Fault> {
         rows::to_json("the ports", &record.ports)?,
         record.pinned_version,
         package_dir.transpose()?,
+        record.data_due.as_ref().map(|due| rows::to_json("what is due", due)).transpose()?,
     ])?;
     Ok(text)
 }
@@ -332,10 +353,16 @@ fn manifest_text(connection: &Connection, digest: Digest) -> Result<Option<Vec<u
 }
 
 fn read_app(row: &Row<'_>) -> Result<AppRecord, Fault> {
-    let reader = Reader { row, table: "apps", key: row.get("id")? };
+    read_record(&Reader { row, table: "apps", key: row.get("id")? })
+}
+
+/// A record out of a row that has the columns of one.
+pub(crate) fn read_record(reader: &Reader<'_, '_>) -> Result<AppRecord, Fault> {
+    let due: Option<String> = reader.get("data_due")?;
+    let due = due.map(|due| serde_json::from_str(&due)).transpose();
     Ok(AppRecord {
         app: reader.parse("id")?,
-        generation: read_generation(&reader)?,
+        generation: read_generation(reader)?,
         manifest: reader.parse("manifest")?,
         desired: reader.parse("desired")?,
         actor: reader.json("actor")?,
@@ -344,5 +371,6 @@ fn read_app(row: &Row<'_>) -> Result<AppRecord, Fault> {
         ports: reader.json("ports")?,
         pinned_version: reader.get("pinned_version")?,
         package_dir: reader.get::<Option<String>>("package_dir")?.map(PathBuf::from),
+        data_due: due.map_err(|error| reader.bad("data_due", &error))?,
     })
 }

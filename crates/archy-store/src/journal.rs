@@ -9,7 +9,7 @@ mod rw;
 use archy_types::{AppId, Cause, OperationId, Timestamp};
 use serde_json::Value;
 
-pub(crate) use rw::queue;
+pub(crate) use rw::{goes_back, queue};
 
 pub use model::{NewOperation, Operation, Phase, Step, StepResult, StepState};
 

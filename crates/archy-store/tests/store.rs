@@ -8,8 +8,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use archy_store::{
-    AppRecord, Desired, NewEvent, NewOperation, Options, Phase, Session, StepResult, StepState,
-    Store, StoreError, set_aside,
+    AppRecord, Desired, NewEvent, NewOperation, Options, Phase, Replaced, Session, StepResult,
+    StepState, Store, StoreError, set_aside,
 };
 use archy_types::{Actor, AppId, Cause, Digest, Generation, Timestamp};
 use serde_json::json;
@@ -34,6 +34,7 @@ fn record(app: &str, generation: u64, manifest: Digest) -> AppRecord {
         ports: BTreeMap::from([("8080/tcp".into(), 18_080)]),
         pinned_version: Some("1.2.3".into()),
         package_dir: Some("/srv/packages/notes".into()),
+        data_due: None,
     }
 }
 
@@ -310,4 +311,35 @@ async fn files_are_private_and_the_store_is_one_process_only() {
     let error = Store::open(&Options::new(&state)).unwrap_err();
     assert_eq!(error.code(), "store-locked");
     assert_eq!(set_aside(&state, Timestamp(1)).unwrap_err().code(), "store-locked");
+}
+
+#[tokio::test]
+async fn an_update_keeps_what_it_replaces_until_it_is_taken_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&Options::new(dir.path())).unwrap();
+    let (one, two) = (b"app: one".to_vec(), b"app: two".to_vec());
+    let first = record("notes", 1, Digest::of(&one));
+    store.accept(first.clone(), Some(one.clone()), operation("notes", "install")).await.unwrap();
+    let due = Some(json!({"do": "snapshot", "generation": 2}));
+    let second = AppRecord { data_due: due, ..record("notes", 2, Digest::of(&two)) };
+    let update = operation("notes", "update");
+    let update =
+        store.accept_replacing(second.clone(), Some(two), update, Replaced::Keep).await.unwrap();
+    assert_eq!(store.app(&id("notes")).await.unwrap(), Some(second));
+    let previous = store.previous().await.unwrap();
+    assert_eq!(previous.len(), 1);
+    assert_eq!((&previous[0].record, previous[0].replaced_by), (&first, Generation(2)));
+    assert_eq!(store.prune_manifests(Timestamp(i64::MAX)).await.unwrap(), 0, "it is needed");
+
+    let cause = archy_types::Cause::new("unit-failed", "It did not start.");
+    let back = AppRecord { generation: Generation(3), ..first };
+    store.turn_back(back.clone(), update, cause.clone()).await.unwrap();
+    assert_eq!(store.app(&id("notes")).await.unwrap(), Some(back.clone()));
+    assert_eq!(store.previous().await.unwrap(), []);
+    let open = store.open_operations().await.unwrap();
+    let open = open.iter().find(|open| open.id == update).unwrap();
+    assert_eq!(open.cause, Some(cause.clone()));
+    let stale = store.turn_back(back, update, cause).await.unwrap_err();
+    assert_eq!(stale.code(), "generation-stale");
+    assert_eq!(store.prune_manifests(Timestamp(i64::MAX)).await.unwrap(), 1);
 }

@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use archy_types::durable::{self, FileOp, Staged};
 use thiserror::Error;
 
 /// Longest unit file that is read.
@@ -116,36 +117,40 @@ impl UnitDir {
         for (name, _) in files {
             check_name(name)?;
         }
-        fs::create_dir_all(&self.path).map_err(io_error("making", &self.path))?;
+        self.make()?;
         let mut staged = Vec::new();
         for (name, text) in files {
             let target = self.path.join(name);
-            if is_same(&target, text) {
-                continue;
+            if !is_same(&target, text) {
+                // the generator reads known extensions only, so it never sees this name
+                staged.push((self.path.join(format!(".{name}.tmp")), target, text.as_str()));
             }
-            // the generator reads known extensions only, so it never sees this name
-            let temporary = self.path.join(format!(".{name}.tmp"));
-            write_synced(&temporary, text).map_err(io_error("writing", &temporary))?;
-            staged.push((temporary, target));
         }
-        for (temporary, target) in &staged {
-            fs::rename(temporary, target).map_err(io_error("replacing", target))?;
+        let names = staged.iter().map(|(temporary, target, _)| Staged { temporary, target });
+        let text_of = |path: &Path| {
+            staged.iter().find(|(temporary, ..)| temporary == path).map_or("", |(.., text)| text)
+        };
+        let ops = durable::replace(&names.collect::<Vec<_>>());
+        ops.iter().try_for_each(|op| perform(op, text_of))
+    }
+
+    /// Makes the directory, for good: what is written in it is no safer than its own name.
+    fn make(&self) -> Result<(), FilesError> {
+        if self.path.is_dir() {
+            return Ok(());
         }
-        if staged.is_empty() { Ok(()) } else { self.sync() }
+        fs::create_dir_all(&self.path).map_err(io_error("making", &self.path))?;
+        sync(&durable::parent(&self.path))
     }
 
     fn remove_blocking(&self, names: &[String]) -> Result<(), FilesError> {
-        let mut changed = false;
         for name in names {
             check_name(name)?;
-            let target = self.path.join(name);
-            match fs::remove_file(&target) {
-                Ok(()) => changed = true,
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                Err(e) => return Err(io_error("removing", &target)(e)),
-            }
         }
-        if changed { self.sync() } else { Ok(()) }
+        let targets = names.iter().map(|name| self.path.join(name));
+        let there: Vec<PathBuf> = targets.filter(|path| path.symlink_metadata().is_ok()).collect();
+        let there: Vec<&Path> = there.iter().map(PathBuf::as_path).collect();
+        durable::remove(&there).iter().try_for_each(|op| perform(op, |_| ""))
     }
 
     fn read_blocking(&self) -> Result<BTreeMap<String, String>, FilesError> {
@@ -171,13 +176,25 @@ impl UnitDir {
         }
         Ok(all)
     }
+}
 
-    /// Makes renames and removals durable.
-    fn sync(&self) -> Result<(), FilesError> {
-        File::open(&self.path)
-            .and_then(|dir| dir.sync_all())
-            .map_err(io_error("syncing", &self.path))
+/// Carries out one operation on files.
+fn perform<'a>(op: &FileOp, text_of: impl Fn(&Path) -> &'a str) -> Result<(), FilesError> {
+    match op {
+        FileOp::Write(path) => write(path, text_of(path)).map_err(io_error("writing", path)),
+        FileOp::Sync(path) | FileOp::SyncDir(path) => sync(path),
+        FileOp::Rename { from, to } => fs::rename(from, to).map_err(io_error("replacing", to)),
+        FileOp::Link { from, to } => fs::hard_link(from, to).map_err(io_error("making", to)),
+        FileOp::Remove(path) => match fs::remove_file(path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(io_error("removing", path)(e)),
+            _ => Ok(()),
+        },
     }
+}
+
+/// Brings a file's content, or the names in a directory, to the disk.
+fn sync(path: &Path) -> Result<(), FilesError> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(io_error("syncing", path))
 }
 
 /// The cgroup controllers that are delegated to a cgroup: the words of its `cgroup.controllers`.
@@ -207,11 +224,10 @@ fn is_same(target: &Path, text: &str) -> bool {
     fs::read(target).is_ok_and(|old| old == text.as_bytes())
 }
 
-fn write_synced(path: &Path, text: &str) -> io::Result<()> {
+fn write(path: &Path, text: &str) -> io::Result<()> {
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+    file.write_all(text.as_bytes())
 }
 
 fn read_limited(path: &Path) -> io::Result<String> {

@@ -1,8 +1,8 @@
 //! The manager's client: units, jobs, reload.
 
-use std::{future::Future, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, future::Future, num::NonZeroUsize, sync::Arc, time::Duration};
 
-use futures_util::{StreamExt as _, future::try_join_all, stream};
+use futures_util::future::try_join_all;
 use tokio::{sync::broadcast, task::JoinHandle};
 use zbus::{
     Connection, MatchRule, MessageStream, OwnedObjectPath, OwnedVariant, message::Type,
@@ -185,19 +185,28 @@ impl Manager {
         self.call(&format!("reading {unit}"), Some(unit), self.read_unit(unit)).await
     }
 
-    /// Several units in detail, in the order given, under one deadline.
+    /// Several units in detail, in no order, under one deadline. Of a unit that systemd does not
+    /// hold in memory there is nothing more to know than whether it exists: each question would
+    /// load it anew.
     ///
     /// # Errors
     /// Those of every call; one failure fails all.
     pub async fn units<S: AsRef<str>>(&self, units: &[S]) -> Result<Vec<UnitStatus>, SystemdError> {
+        let names: Vec<&str> = units.iter().map(AsRef::as_ref).collect();
         let work = async {
-            let reads = units
-                .chunks(PARALLEL)
-                .map(|chunk| try_join_all(chunk.iter().map(|unit| self.read_unit(unit.as_ref()))));
-            let mut all = Vec::with_capacity(units.len());
-            let mut reads = stream::iter(reads);
-            while let Some(chunk) = reads.next().await {
-                all.extend(chunk.await?);
+            let proxy = &self.shared.proxy;
+            // a name is a pattern that only it fits
+            let held = proxy.list_units_by_patterns(&[], &names).await?;
+            let mut all: Vec<UnitStatus> = held.into_iter().map(of_row).collect();
+            for chunk in all.chunks_mut(PARALLEL) {
+                try_join_all(chunk.iter_mut().map(|status| self.read_details(status))).await?;
+            }
+            let known: BTreeSet<&str> = all.iter().map(|status| status.unit.as_str()).collect();
+            let others: Vec<&str> =
+                names.iter().copied().filter(|name| !known.contains(name)).collect();
+            if !others.is_empty() {
+                let rows = proxy.list_units_by_names(&others).await?;
+                all.extend(rows.into_iter().map(of_row));
             }
             Ok(all)
         };
@@ -335,28 +344,23 @@ impl Manager {
     async fn read_unit(&self, unit: &str) -> zbus::Result<UnitStatus> {
         let path = unit_path(unit);
         let text = |name| self.property::<String>(&path, UNIT, name);
+        let (load, active, sub) =
+            tokio::try_join!(text("LoadState"), text("ActiveState"), text("SubState"))?;
+        let active = ActiveState::parse(&active);
+        let unit = unit.to_owned();
+        let mut status = UnitStatus { unit, load, active, sub, ..UnitStatus::default() };
+        self.read_details(&mut status).await?;
+        Ok(status)
+    }
+
+    /// What the list of units does not tell.
+    async fn read_details(&self, status: &mut UnitStatus) -> zbus::Result<()> {
+        let path = unit_path(&status.unit);
         let time = |name| self.property::<u64>(&path, UNIT, name);
-        let (load, active, sub, file_state, need_reload, up, down) = tokio::try_join!(
-            text("LoadState"),
-            text("ActiveState"),
-            text("SubState"),
-            text("UnitFileState"),
-            self.property::<bool>(&path, UNIT, "NeedDaemonReload"),
-            time("ActiveEnterTimestamp"),
-            time("InactiveEnterTimestamp"),
-        )?;
-        let mut status = UnitStatus {
-            unit: unit.to_owned(),
-            load,
-            active: ActiveState::parse(&active),
-            sub,
-            file_state,
-            need_reload,
-            active_since: micros(up),
-            inactive_since: micros(down),
-            ..UnitStatus::default()
-        };
-        if unit.ends_with(".service") {
+        let (up, down) =
+            tokio::try_join!(time("ActiveEnterTimestamp"), time("InactiveEnterTimestamp"))?;
+        (status.active_since, status.inactive_since) = (micros(up), micros(down));
+        if status.unit.ends_with(".service") {
             let number = |name| self.property::<i32>(&path, SERVICE_UNIT, name);
             (status.result, status.exit_code, status.exit_status, status.restarts) = tokio::try_join!(
                 self.property::<String>(&path, SERVICE_UNIT, "Result"),
@@ -365,7 +369,7 @@ impl Manager {
                 self.property::<u32>(&path, SERVICE_UNIT, "NRestarts"),
             )?;
         }
-        Ok(status)
+        Ok(())
     }
 
     /// One property. All of an interface at once would be ten times the bytes.
@@ -388,6 +392,11 @@ impl Drop for Shared {
     fn drop(&mut self) {
         self.reader.abort();
     }
+}
+
+/// A row of the list, as far as it tells.
+fn of_row((unit, _, load, active, sub, ..): UnitRow) -> UnitStatus {
+    UnitStatus { unit, load, active: ActiveState::parse(&active), sub, ..UnitStatus::default() }
 }
 
 /// Runs `work` under a deadline.

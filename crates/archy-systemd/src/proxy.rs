@@ -13,7 +13,7 @@ pub(crate) const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 /// Object of the manager, and root of all others.
 pub(crate) const ROOT: &str = "/org/freedesktop/systemd1";
 
-/// A row of `ListUnitsByPatterns`: name, description, load, active and sub state, followed unit,
+/// A row of `ListUnitsByPatterns` and `ListUnitsByNames`: name, description, load, active and sub state, followed unit,
 /// object path, queued job's id, type and path.
 pub(crate) type UnitRow =
     (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
@@ -36,4 +36,6 @@ pub(crate) trait Manager {
         states: &[&str],
         patterns: &[&str],
     ) -> zbus::Result<Vec<UnitRow>>;
+    /// Loads those that are not loaded; one that does not exist is `not-found`.
+    fn list_units_by_names(&self, names: &[&str]) -> zbus::Result<Vec<UnitRow>>;
 }

@@ -48,10 +48,6 @@ pub struct UnitStatus {
     pub active: ActiveState,
     /// Sub state: `running`, `exited`, `auto-restart`, `dead`, ….
     pub sub: String,
-    /// `enabled`, `disabled`, `generated`, …; empty when there is no file.
-    pub file_state: String,
-    /// The file changed since it was read.
-    pub need_reload: bool,
     /// When it last became active, in this boot.
     pub active_since: Option<Timestamp>,
     /// When it last became inactive, in this boot.

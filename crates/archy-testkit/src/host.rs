@@ -1,5 +1,6 @@
 //! A fake host: the engine's ports over a [`Model`].
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -7,16 +8,17 @@ use archy_engine::ports::{
     Containers, ExecOutput, Files, HookRequest, HostError, HostResult, Interest, Observe, Progress,
     ProgressSink, UnitOutcome, Units,
 };
+use archy_manifest::Manifest;
 use archy_manifest::model::{Owner, ReadyCheck, SecretKind, Service};
 use archy_manifest::template::{Placeholder, Template};
-use archy_plan::observed::FileState;
+use archy_plan::observed::{FileState, SnapshotState};
 use archy_plan::{DesiredApp, Known, Observed};
 use archy_quadlet::HostFacts;
-use archy_types::{AppId, Cause, Digest, PodmanVersion, Timestamp, UserError};
+use archy_types::{AppId, Cause, Digest, Generation, PodmanVersion, Secret, Timestamp, UserError};
 use tokio::sync::mpsc;
 
 use crate::clock::TestClock;
-use crate::model::{Fault, Model};
+use crate::model::{Fault, Model, Snapshot};
 use archy_engine::ports::Clock as _;
 
 /// A host in memory. Cheap to clone; clones share it.
@@ -95,7 +97,7 @@ pub fn facts() -> HostFacts {
 
 impl FakeHost {
     /// The model as a look tells it.
-    fn seen(&self) -> Observed {
+    pub(crate) fn seen(&self) -> Observed {
         let model = self.model();
         let (podman, systemd) = (Fault::PodmanAway, Fault::SystemdAway);
         Observed {
@@ -110,8 +112,11 @@ impl FakeHost {
             podman_secrets: fact(&model, &podman, model.podman_secrets.clone()),
             secret_files: Known::Yes(model.secret_files.clone()),
             app_files: Known::Yes(model.app_files.clone()),
+            snapshots: Known::Yes(snapshots(&model)),
+            data_sizes: BTreeMap::new(),
             listening: Known::Yes(model.foreign_ports.clone()),
-            disk_free_bytes: Known::Yes(1 << 40),
+            lowest_port: Known::Yes(1024),
+            disk_free_bytes: Known::Yes(model.disk_free.unwrap_or(1 << 40)),
             memory_available_bytes: Known::Yes(1 << 36),
             architecture: "amd64".to_owned(),
             strangers: archy_plan::observed::Strangers::default(),
@@ -121,9 +126,46 @@ impl FakeHost {
     }
 }
 
+/// How long a snapshot is kept: a day, in milliseconds.
+const KEPT: i64 = 86_400_000;
+
+fn snapshots(model: &Model) -> BTreeMap<AppId, BTreeMap<Generation, SnapshotState>> {
+    let state = |snapshot: &Snapshot| SnapshotState {
+        taken: snapshot.taken,
+        expires: snapshot.taken.plus_millis(KEPT),
+        bytes: 1,
+        restored: snapshot.restored,
+    };
+    let of_app = |all: &BTreeMap<Generation, Snapshot>| {
+        all.iter().map(|(generation, snapshot)| (*generation, state(snapshot))).collect()
+    };
+    model.snapshots.iter().map(|(app, all)| (app.clone(), of_app(all))).collect()
+}
+
+/// Refuses to touch the data of an app that runs.
+fn idle(model: &Model, app: &AppId) -> Result<(), UserError> {
+    let owner = |labels: &BTreeMap<String, String>| {
+        labels.get(archy_quadlet::render::LABEL_APP).is_some_and(|label| label == app.as_str())
+    };
+    match model.containers.values().find(|container| owner(&container.labels)) {
+        Some(_) => Err(UserError::new("still-running", format!("{app} runs."))),
+        None => Ok(()),
+    }
+}
+
+/// True for what an app wrote in its directory or one of these volumes.
+fn is_data(app: &AppId, volumes: &[String], place: &str) -> bool {
+    place.starts_with(&format!("directory {app}/"))
+        || place.strip_prefix("volume ").is_some_and(|name| volumes.iter().any(|v| v == name))
+}
+
 impl Observe for FakeHost {
-    async fn observe(&self, _: &Interest) -> Observed {
-        let observed = self.seen();
+    async fn observe(&self, interest: &Interest) -> Observed {
+        let mut observed = self.seen();
+        for app in &interest.measured {
+            let size = self.model().data_sizes.get(app).copied().unwrap_or(0);
+            observed.data_sizes.insert(app.clone(), Known::Yes(size));
+        }
         let late = self.model().slow_look.take();
         if let Some(late) = late {
             tokio::time::sleep(late).await;
@@ -344,16 +386,79 @@ impl Files for FakeHost {
         })
     }
 
-    async fn purge_data(&self, app: &AppId) -> HostResult<()> {
+    async fn purge_data(&self, app: &Manifest) -> HostResult<()> {
+        let app = &app.id;
         self.change(format!("purge {app}"), &Fault::DiskFull, |model, _| {
             model.app_files.remove(app);
             Ok(())
         })
     }
 
+    /// What the model keeps of a secret stands for its value.
+    async fn strike_secrets(&self, app: &Manifest, text: String) -> String {
+        let model = self.model();
+        let names = archy_engine::ports::secret_names(app);
+        let values = names.filter_map(|name| model.secret_files.get(&name).cloned());
+        values.fold(text, |text, value| Secret::new(value).strike_from(&text))
+    }
+
     async fn purge_secret(&self, name: &str) -> HostResult<()> {
         self.change(format!("purge secret {name}"), &Fault::DiskFull, |model, _| {
             model.secret_files.remove(name);
+            Ok(())
+        })
+    }
+
+    async fn take_snapshot(
+        &self,
+        app: &DesiredApp,
+        generation: Generation,
+        volumes: &[String],
+    ) -> HostResult<()> {
+        let id = &app.manifest.id;
+        self.change(format!("snapshot {id} {generation}"), &Fault::DiskFull, |model, now| {
+            idle(model, id)?;
+            let data = model.data.iter().filter(|(place, _)| is_data(id, volumes, place));
+            let data = data.map(|(place, text)| (place.clone(), text.clone())).collect();
+            let files = model.app_files.get(id).cloned();
+            let snapshot = Snapshot { taken: now, restored: None, data, files };
+            model.snapshots.entry(id.clone()).or_default().insert(generation, snapshot);
+            Ok(())
+        })?;
+        // a copy takes time: what looks meanwhile sees the moment after it
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        Ok(())
+    }
+
+    async fn restore_snapshot(
+        &self,
+        app: &AppId,
+        generation: Generation,
+        wish: Generation,
+    ) -> HostResult<()> {
+        self.change(format!("restore {app} {generation}"), &Fault::DiskFull, |model, _| {
+            idle(model, app)?;
+            let own = format!("directory {app}/");
+            let all = model.snapshots.get_mut(app);
+            let Some(snapshot) = all.and_then(|all| all.get_mut(&generation)) else {
+                return Err(UserError::new("snapshot-missing", "There is no such snapshot."));
+            };
+            snapshot.restored = Some(wish);
+            if let Some(files) = &snapshot.files {
+                model.app_files.insert(app.clone(), files.clone());
+                model.data.retain(|place, _| !place.starts_with(&own));
+            }
+            model.data.extend(snapshot.data.clone());
+            Ok(())
+        })
+    }
+
+    async fn remove_snapshots(&self, app: &AppId, generations: &[Generation]) -> HostResult<()> {
+        self.change(format!("prune {app}"), &Fault::PodmanAway, |model, _| {
+            if let Some(all) = model.snapshots.get_mut(app) {
+                all.retain(|generation, _| !generations.contains(generation));
+            }
+            model.snapshots.retain(|_, all| !all.is_empty());
             Ok(())
         })
     }

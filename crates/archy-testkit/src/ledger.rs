@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use archy_engine::ports::{Ending, Ledger, OpenOperation};
+use archy_engine::ports::{Ending, Ledger, OpenOperation, Previous};
 use archy_plan::{DesiredApp, Plan};
 use archy_types::{Actor, AppId, Cause, OperationId, Timestamp, UserError};
 
@@ -24,13 +24,17 @@ pub struct Entry {
     pub steps: Vec<String>,
     /// How it ended.
     pub ending: Option<Ending>,
+    /// Why it goes back to what was before it.
+    pub back: Option<UserError>,
 }
 
 /// What the ledger holds.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Books {
     /// Desired state.
     pub apps: BTreeMap<AppId, DesiredApp>,
+    /// What apps were before their last updates.
+    pub previous: BTreeMap<AppId, Previous>,
     /// Operations; the id is the index plus one.
     pub operations: Vec<Entry>,
     /// Events.
@@ -60,6 +64,7 @@ impl Books {
             planned: Vec::new(),
             steps: Vec::new(),
             ending: None,
+            back: None,
         });
         OperationId(i64::try_from(self.operations.len()).unwrap_or(i64::MAX))
     }
@@ -86,12 +91,51 @@ impl Ledger for MemoryLedger {
         if books.apps.get(&id).is_some_and(|old| old.generation >= app.generation) {
             return Err(UserError::new("generation-stale", "An older wish was refused."));
         }
-        books.apps.insert(id.clone(), app.clone());
+        let before = books.apps.insert(id.clone(), app.clone());
+        match (kind, before) {
+            ("update", Some(before)) => {
+                let (replaced_by, replaced) = (app.generation, now);
+                let previous = Previous { app: before, replaced_by, replaced };
+                books.previous.insert(id.clone(), previous);
+            }
+            ("rollback", _) => drop(books.previous.remove(&id)),
+            _ => {}
+        }
         Ok(books.add(&id, kind, &app.actor, now))
     }
 
     async fn forget(&self, app: &AppId) -> Result<(), UserError> {
-        self.books().apps.remove(app);
+        let mut books = self.books();
+        books.apps.remove(app);
+        books.previous.remove(app);
+        Ok(())
+    }
+
+    async fn previous(&self) -> Result<Vec<Previous>, UserError> {
+        Ok(self.books().previous.values().cloned().collect())
+    }
+
+    async fn forget_previous(&self, app: &AppId) -> Result<(), UserError> {
+        self.books().previous.remove(app);
+        Ok(())
+    }
+
+    async fn turn_back(
+        &self,
+        operation: OperationId,
+        app: &DesiredApp,
+        error: &UserError,
+    ) -> Result<(), UserError> {
+        let mut books = self.books();
+        let id = app.manifest.id.clone();
+        if books.apps.get(&id).is_some_and(|old| old.generation >= app.generation) {
+            return Err(UserError::new("generation-stale", "An older wish was refused."));
+        }
+        books.apps.insert(id.clone(), app.clone());
+        books.previous.remove(&id);
+        if let Some(entry) = books.operation(operation) {
+            entry.back = Some(error.clone());
+        }
         Ok(())
     }
 
@@ -125,6 +169,8 @@ impl Ledger for MemoryLedger {
         text: &str,
         _: Timestamp,
     ) -> Result<(), UserError> {
+        // a crash may come between any two steps
+        tokio::task::yield_now().await;
         if let Some(entry) = self.books().operation(operation) {
             entry.steps.push(text.to_owned());
         }
@@ -153,6 +199,7 @@ impl Ledger for MemoryLedger {
                 kind: entry.kind.clone(),
                 actor: entry.actor.clone(),
                 started: entry.started,
+                back: entry.back.clone(),
             })
             .collect())
     }

@@ -4,8 +4,10 @@ pub mod clock;
 pub mod host;
 pub mod ledger;
 pub mod model;
+pub mod sim;
 
 pub use clock::TestClock;
 pub use host::FakeHost;
 pub use ledger::MemoryLedger;
 pub use model::{Fault, Model};
+pub use sim::Sim;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use archy_manifest::model::Protocol;
 use archy_plan::observed::{ActiveState, ContainerState, FileState, UnitState};
-use archy_types::{AppId, Health, Timestamp, UserError};
+use archy_quadlet::unit_of;
+use archy_types::{AppId, Generation, Health, Timestamp, UserError};
 
 /// Something that goes wrong until it is taken out again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +25,23 @@ pub enum Fault {
     WillNotStop(String),
     /// No space is left for files.
     DiskFull,
+    /// Containers of this image end at once; they ruin the app's data before.
+    BadImage(String),
+    /// Containers of this image start and are not healthy; they ruin the app's data.
+    SickImage(String),
+}
+
+/// A snapshot of an app's data.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// When it was taken.
+    pub taken: Timestamp,
+    /// The wish for which it was put back last.
+    pub restored: Option<Generation>,
+    /// What containers had written.
+    pub data: BTreeMap<String, String>,
+    /// Files below the data directory.
+    pub files: Option<BTreeMap<String, FileState>>,
 }
 
 /// A host in memory.
@@ -51,6 +69,18 @@ pub struct Model {
     pub secret_files: BTreeMap<String, String>,
     /// Files of apps.
     pub app_files: BTreeMap<AppId, BTreeMap<String, FileState>>,
+    /// Host ports that containers hold, by container.
+    pub ports: BTreeMap<String, BTreeSet<(u16, Protocol)>>,
+    /// The text that a container's unit had when it was made.
+    pub made_from: BTreeMap<String, String>,
+    /// What containers wrote, by volume or directory.
+    pub data: BTreeMap<String, String>,
+    /// Snapshots of apps, by the generation they were taken before.
+    pub snapshots: BTreeMap<AppId, BTreeMap<Generation, Snapshot>>,
+    /// Free bytes on the disk of the data, when they matter.
+    pub disk_free: Option<u64>,
+    /// Bytes of apps' data, when they matter.
+    pub data_sizes: BTreeMap<AppId, u64>,
     /// Ports that something foreign listens on.
     pub foreign_ports: BTreeSet<(u16, Protocol)>,
     /// How long the next look takes to arrive; what it tells is what was there when it began.
@@ -82,9 +112,8 @@ impl Model {
     /// Reads the unit files, as a daemon-reload does.
     pub fn reload(&mut self) {
         self.loaded = self.unit_files.clone();
-        let known: BTreeSet<String> = self.loaded.keys().map(|file| unit_of(file)).collect();
-        self.units
-            .retain(|unit, state| known.contains(unit) || state.active == ActiveState::Active);
+        let known: BTreeSet<String> = self.loaded.keys().filter_map(|file| unit_of(file)).collect();
+        self.units.retain(|unit, state| known.contains(unit) || runs(state.active));
         for unit in known {
             self.units.entry(unit).or_insert_with(inactive);
         }
@@ -95,10 +124,25 @@ impl Model {
     /// # Errors
     /// What systemd would say.
     pub fn start(&mut self, unit: &str, now: Timestamp) -> Result<(), UserError> {
-        let Some((_, text)) = self.loaded.iter().find(|(file, _)| unit_of(file) == unit) else {
+        let Some((_, text)) =
+            self.loaded.iter().find(|(file, _)| unit_of(file).as_deref() == Some(unit))
+        else {
             return Err(UserError::new("unit-missing", format!("Unit {unit} not found.")));
         };
         let text = text.clone();
+        self.start_as(unit, &text, now)
+    }
+
+    /// Starts a unit as this text describes it.
+    ///
+    /// # Errors
+    /// What systemd would say.
+    pub(crate) fn start_as(
+        &mut self,
+        unit: &str,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<(), UserError> {
         if self.units.get(unit).is_some_and(|state| state.active == ActiveState::Active) {
             return Ok(());
         }
@@ -106,12 +150,23 @@ impl Model {
             self.set_active(unit, now);
             return Ok(());
         }
-        let spec = parse(&text);
+        let spec = parse(text);
         if !self.images.contains(&spec.image) && !spec.image.starts_with("localhost/") {
             self.set_failed(unit, "exit-code", now);
             return Err(UserError::new("unit-failed", format!("{unit}: image not known")));
         }
-        if self.broken(&Fault::Crashes(unit.to_owned())) {
+        let bad = self.broken(&Fault::BadImage(spec.image.clone()));
+        let sick = self.broken(&Fault::SickImage(spec.image.clone()));
+        if let Some(app) = spec.labels.get("io.archipelago.app").filter(|_| bad || sick) {
+            let own = [format!("directory {app}/"), format!("volume {app}-")];
+            let places = self.data.iter_mut();
+            for (_, data) in
+                places.filter(|(place, _)| own.iter().any(|own| place.starts_with(own)))
+            {
+                *data = format!("ruined by {}", spec.image);
+            }
+        }
+        if bad || self.broken(&Fault::Crashes(unit.to_owned())) {
             self.set_failed(unit, "start-limit-hit", now);
             return Err(UserError::new("unit-failed", format!("{unit}: start-limit-hit")));
         }
@@ -121,7 +176,7 @@ impl Model {
         let container = ContainerState {
             labels: spec.labels,
             state: "running".to_owned(),
-            health: Health::Healthy,
+            health: if sick { Health::Unhealthy } else { Health::Healthy },
             health_output: None,
             exit_code: None,
             id: format!("{:064x}", self.made),
@@ -140,7 +195,9 @@ impl Model {
         if self.broken(&Fault::WillNotStop(unit.to_owned())) {
             return Err(UserError::new("stop-timeout", format!("{unit} did not stop.")));
         }
-        if let Some((_, text)) = self.loaded.iter().find(|(file, _)| unit_of(file) == unit) {
+        if let Some((_, text)) =
+            self.loaded.iter().find(|(file, _)| unit_of(file).as_deref() == Some(unit))
+        {
             let name = parse(text).name;
             self.containers.remove(&name);
         }
@@ -173,14 +230,9 @@ impl Model {
     }
 }
 
-/// The unit that Podman's generator makes of a file (podman-systemd.unit(5)).
-#[must_use]
-pub fn unit_of(file_name: &str) -> String {
-    let (stem, kind) = file_name.rsplit_once('.').unwrap_or((file_name, ""));
-    match kind {
-        "container" => format!("{stem}.service"),
-        other => format!("{stem}-{other}.service"),
-    }
+/// The manager forgets a unit without a file once it does not run.
+const fn runs(active: ActiveState) -> bool {
+    !matches!(active, ActiveState::Inactive | ActiveState::Failed)
 }
 
 fn inactive() -> UnitState {

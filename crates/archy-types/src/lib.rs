@@ -3,6 +3,7 @@
 //! Ring 0: no IO, no async, no clock, no randomness.
 
 pub mod digest;
+pub mod durable;
 pub mod error;
 pub mod id;
 pub mod secret;
@@ -13,7 +14,7 @@ pub mod version;
 pub use digest::Digest;
 pub use error::{Code, UserError};
 pub use id::{AppId, Generation, IdError, OperationId, ServiceName};
-pub use secret::Secret;
+pub use secret::{Secret, SecretKind};
 pub use state::{Actor, AppState, Cause, Health, NextStep, Repair, StatusReport};
 pub use time::Timestamp;
 pub use version::PodmanVersion;

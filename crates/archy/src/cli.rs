@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    app, completions, config, doctor, exec, history, install, list, logs, plan, restart, start,
-    status, stop, uninstall,
+    app, completions, config, doctor, exec, history, install, list, logs, plan, restart, rollback,
+    start, status, stop, uninstall, update,
 };
 
 /// Runs apps on this machine from their manifests.
@@ -65,7 +65,11 @@ pub(crate) enum Command {
     Stop(stop::Args),
     /// Restart apps with environment and files resolved afresh
     Restart(restart::Args),
-    /// Uninstall an app; its data stays unless --purge is given
+    /// Update apps; what fails is taken back with its data
+    Update(update::Args),
+    /// Bring back what an app was before its last update
+    Rollback(rollback::Args),
+    /// Uninstall apps; their data stays unless --purge is given
     Uninstall(uninstall::Args),
     /// Show an app's log
     Logs(logs::Args),

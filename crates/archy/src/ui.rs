@@ -93,6 +93,18 @@ impl Ui {
         check(writeln!(out, "{text}").and_then(|()| out.flush()))
     }
 
+    /// The paint of the error output.
+    pub(crate) const fn paint(&self) -> &Paint {
+        &self.err
+    }
+
+    /// Says something beside the result, unless quiet or in JSON.
+    pub(crate) fn tell(&self, text: &str) {
+        if !self.quiet && self.mode == Mode::Text {
+            complain(text.trim_end_matches('\n'));
+        }
+    }
+
     /// Warns, unless quiet.
     pub(crate) fn warn(&self, text: &str) {
         if !self.quiet {

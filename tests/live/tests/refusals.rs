@@ -1,6 +1,6 @@
 //! What is wrong is refused with words that help, and nothing is changed.
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use archy_live::Stand;
 
 /// Everything that an install could have touched.
@@ -104,12 +104,7 @@ fn podmans_generator_takes_every_unit_without_a_word() -> anyhow::Result<()> {
         ensure!(dry.ok() && said.all(|line| line.trim().is_empty()), "{id}: {}", dry.stderr);
         let files = stand.user(&["ls", &out])?;
         for file in files.split_whitespace() {
-            let (stem, kind) = file.rsplit_once('.').unwrap_or((file, ""));
-            let unit = if kind == "container" {
-                format!("{stem}.service")
-            } else {
-                format!("{stem}-{kind}.service")
-            };
+            let unit = archy_quadlet::unit_of(file).context("a file of another kind")?;
             ensure!(dry.stdout.contains(&format!("---{unit}---")), "{id}: {file} was dropped");
         }
     }

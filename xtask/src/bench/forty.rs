@@ -39,13 +39,22 @@ fn forty_apps(stand: &Stand) -> anyhow::Result<()> {
         return Ok(());
     }
     stand.clear()?;
-    sh::step("installing forty apps", || {
-        (0..APPS).try_for_each(|n| {
-            let id = id(n);
-            let text = install::one(stand, &id, FIRST_PORT + n)?;
-            let stop = Action::ask("package.stop", &id, Until::Stopped);
-            stand.perform(vec![stand::install(&id, &text), stop]).map(drop)
-        })
+    let all = |until| {
+        let waits = (0..APPS).map(|n| Action::Await { app: id(n), until });
+        stand.perform(waits.collect()).map(drop)
+    };
+    sh::step("installing forty apps at once", || {
+        for n in 0..APPS {
+            let manifest = install::one(stand, &id(n), FIRST_PORT + n)?;
+            stand.rpc("package.install", &json!({ "id": id(n), "manifest": manifest }))?;
+        }
+        all(Until::Running)
+    })?;
+    sh::step("stopping forty apps at once", || {
+        for n in 0..APPS {
+            stand.rpc("package.stop", &json!({ "id": id(n) }))?;
+        }
+        all(Until::Stopped)
     })
 }
 

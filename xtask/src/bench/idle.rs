@@ -7,7 +7,6 @@ use serde_json::json;
 
 use super::inside::{Action, Until};
 use super::report::{Aim, Line, Row};
-use super::stack::without_hooks;
 use super::stand::{self, Stand};
 use super::stats::Series;
 use crate::sh;
@@ -38,7 +37,7 @@ pub(super) fn row(stand: &Stand) -> anyhow::Result<Row> {
     ensure!(apps.len() == 12, "tests/apps has {} apps beside {LEFT_OUT}, not 12", apps.len());
     stand.clear()?;
     for (id, text) in &apps {
-        sh::step(&format!("installing {id}"), || stand.install(id, &without_hooks(text)))?;
+        sh::step(&format!("installing {id}"), || stand.install(id, text))?;
     }
     let containers = stand.user(&["podman", "ps", "-q"])?.lines().count();
     // what the installs left in memory is not what a node that runs for days has
@@ -102,7 +101,7 @@ fn figures(containers: usize, before: Looks, after: Looks) -> Row {
             ),
         ],
         notes: vec![format!(
-            "All test apps but `{LEFT_OUT}`, without hooks: {containers} containers; {} s of watching after {} s of rest, once; the \
+            "All test apps but `{LEFT_OUT}`: {containers} containers; {} s of watching after {} s of rest, once; the \
              daemon was started anew after the installs. {server}",
             WATCH.as_secs(),
             SETTLE.as_secs()

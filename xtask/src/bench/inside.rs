@@ -52,6 +52,13 @@ pub(super) enum Action {
         /// What is waited for.
         until: Until,
     },
+    /// Waits for what comes of what an app was asked before.
+    Await {
+        /// The app that is waited for.
+        app: String,
+        /// What is waited for.
+        until: Until,
+    },
     /// Waits until each of these answers.
     Answer(Vec<Door>),
     /// Waits until the daemon answers a call.
@@ -86,6 +93,7 @@ impl Action {
             Self::Write { path, .. } => format!("writing {}", path.display()),
             Self::Run(argv) => argv.join(" "),
             Self::Ask { method, app, until, .. } => format!("{method} {app} until {until:?}"),
+            Self::Await { app, until } => format!("waiting for {app} until {until:?}"),
             Self::Answer(_) => "waiting for answers".to_owned(),
             Self::Daemon => "waiting for the daemon".to_owned(),
         }
@@ -146,15 +154,10 @@ fn act(action: &Action, limit: Duration) -> anyhow::Result<()> {
         Action::Ask { method, params, app, until } => {
             let mut rpc = Rpc::open(Path::new(SOCKET))?;
             rpc.call(method, params)?;
-            let mut failed = None;
-            wait(limit, QUESTIONS, || match reached(&mut rpc, app, *until) {
-                Ok(there) => there,
-                Err(error) => {
-                    failed = Some(error);
-                    true
-                }
-            })?;
-            failed.map_or(Ok(()), Err)
+            until_reached(&mut rpc, app, *until, limit)
+        }
+        Action::Await { app, until } => {
+            until_reached(&mut Rpc::open(Path::new(SOCKET))?, app, *until, limit)
         }
         Action::Answer(doors) => doors.iter().try_for_each(|door| {
             wait(limit, KNOCKS, || door.answers())
@@ -167,6 +170,18 @@ fn act(action: &Action, limit: Duration) -> anyhow::Result<()> {
             answer.is_ok()
         }),
     }
+}
+
+fn until_reached(rpc: &mut Rpc, app: &str, until: Until, limit: Duration) -> anyhow::Result<()> {
+    let mut failed = None;
+    wait(limit, QUESTIONS, || match reached(rpc, app, until) {
+        Ok(there) => there,
+        Err(error) => {
+            failed = Some(error);
+            true
+        }
+    })?;
+    failed.map_or(Ok(()), Err)
 }
 
 fn reached(rpc: &mut Rpc, app: &str, until: Until) -> anyhow::Result<bool> {

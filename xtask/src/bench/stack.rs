@@ -176,7 +176,7 @@ fn lines(times: &BTreeMap<&str, Times>, runs: usize) -> anyhow::Result<Row> {
         runs,
         lines,
         notes: vec![format!(
-            "`tests/apps/plaza`, without its hooks and with a port published for each of the seven so that each is asked in its own \
+            "`tests/apps/plaza` with a port published for each of the seven so that each is asked in its own \
              protocol; its volumes are filled, its images present, its network exists for all. Archipelago: \
              `package.start` and `package.stop` through the socket. By hand: one `systemctl --user start` and `stop` \
              of the rendered units. The peers run with the daemon stopped. podman-compose keeps the same order \
@@ -199,9 +199,9 @@ fn doors() -> Vec<Door> {
     PORTS.iter().map(|(name, port, _)| Door { port: *port, ask: ask(name) }).collect()
 }
 
-/// The test app, with a port for each service and without hooks, which no peer has.
+/// The test app, with a port for each service.
 fn manifest(stand: &Stand) -> anyhow::Result<String> {
-    let mut text = without_hooks(stand.apps.get(ID).context("tests/apps/plaza is gone")?);
+    let mut text = stand.apps.get(ID).context("tests/apps/plaza is gone")?.clone();
     for (name, host, container) in PORTS.iter().filter(|(name, ..)| *name != "frontend") {
         let head = format!("\n    {name}:\n      image:");
         let ports = format!(
@@ -211,15 +211,6 @@ fn manifest(stand: &Stand) -> anyhow::Result<String> {
         text = text.replacen(&head, &ports, 1);
     }
     Ok(text)
-}
-
-/// The manifest without its hooks.
-pub(super) fn without_hooks(text: &str) -> String {
-    let cut = text.split_once("\n  hooks:\n").and_then(|(head, rest)| {
-        let (_, tail) = rest.split_once("\n  interfaces:\n")?;
-        Some(format!("{head}\n  interfaces:\n{tail}"))
-    });
-    cut.unwrap_or_else(|| text.to_owned())
 }
 
 fn container_units(stand: &Stand) -> anyhow::Result<Vec<String>> {

@@ -12,6 +12,7 @@ mod source;
 mod tests;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use flags::Flags;
 pub use parts::{Listen, Logging, Naming, public_name};
@@ -80,6 +81,8 @@ pub struct Config {
     pub naming: Naming,
     /// Logging.
     pub logging: Logging,
+    /// How long an update can be taken back, and its snapshot is kept.
+    pub keep_snapshots: Duration,
     /// The daemon's own user id.
     pub uid: u32,
     /// The file that was read or looked for.
@@ -113,8 +116,20 @@ impl Config {
         let listen = Listen::read(&sources, mode)?;
         let naming = Naming::read(&sources, &mut warnings)?;
         let logging = Logging::read(&sources)?;
+        let days = sources.parse("keep_snapshots_days", "a number of days")?;
+        let keep_snapshots = Duration::from_secs(u64::from(days.unwrap_or(7_u16)) * 86_400);
         parts::read_legacy(&sources, &mut warnings)?;
         warnings.extend(sources.unknown());
-        Ok(Self { mode, paths, listen, naming, logging, uid: user.uid, file: path, warnings })
+        Ok(Self {
+            mode,
+            paths,
+            listen,
+            naming,
+            logging,
+            keep_snapshots,
+            uid: user.uid,
+            file: path,
+            warnings,
+        })
     }
 }

@@ -106,6 +106,7 @@ impl Paths {
                 | "secrets"
                 | "settings"
                 | "sideload"
+                | "snapshots"
                 | "ssl"
                 | "state"
         )

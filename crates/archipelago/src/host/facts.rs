@@ -89,6 +89,12 @@ pub(crate) fn meminfo(key: &str) -> Option<u64> {
     Some(kib * 1024)
 }
 
+/// Lowest port that needs no rights to listen on (ip(7); ip-sysctl of the kernel).
+pub(super) fn lowest_port() -> Option<u16> {
+    let figure = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").ok()?;
+    figure.trim().parse().ok()
+}
+
 /// The host's architecture in OCI words.
 pub(super) const fn architecture() -> &'static str {
     if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" }

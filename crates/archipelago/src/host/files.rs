@@ -3,14 +3,16 @@
 use std::os::fd::AsFd as _;
 use std::path::{Component, Path, PathBuf};
 
-use archy_engine::ports::{Files, HostResult};
-use archy_manifest::model::{Owner, SecretKind, SettingKind};
+use archy_engine::ports::{Files, HostResult, secret_names};
+use archy_manifest::Manifest;
+use archy_manifest::model::{Owner, SettingKind};
+use archy_manifest::names;
 use archy_manifest::template::{Placeholder, Template};
 use archy_plan::DesiredApp;
 use archy_podman::NetworkSpec;
 use archy_quadlet::render::config_secret_name;
 use archy_store::files as store;
-use archy_types::{AppId, UserError};
+use archy_types::{AppId, Generation, SecretKind, UserError};
 
 use super::place::Place;
 use super::{SystemHost, error, facts};
@@ -63,13 +65,6 @@ impl Files for SystemHost {
 
     async fn generate_secret(&self, name: &str, kind: SecretKind) -> HostResult<()> {
         let name = name.to_owned();
-        let kind = match kind {
-            SecretKind::Hex16 => store::SecretKind::Hex16,
-            SecretKind::Hex32 => store::SecretKind::Hex32,
-            SecretKind::Base64 => store::SecretKind::Base64,
-            SecretKind::Bcrypt => store::SecretKind::Bcrypt,
-            SecretKind::Supplied => store::SecretKind::Supplied,
-        };
         self.blocking(move |host| {
             host.secrets.ensure(&name, kind).map(drop).map_err(|e| error::file(&e))
         })
@@ -119,15 +114,51 @@ impl Files for SystemHost {
         self.put(place, bytes, mode).await
     }
 
-    async fn purge_data(&self, app: &AppId) -> HostResult<()> {
-        let dir = self.app_path(app, "")?;
-        let id = app.clone();
-        self.blocking(move |host| host.remove_logs(&id)).await?;
+    async fn purge_data(&self, app: &Manifest) -> HostResult<()> {
+        let dir = self.app_path(&app.id, "")?;
+        let containers = app.services.keys().map(|service| names::container(app, service));
+        let containers: Vec<_> = containers.collect();
+        self.blocking(move |host| host.remove_logs(&containers)).await?;
         if !dir.exists() {
             return Ok(());
         }
         // what belongs to the app's own users can only be removed inside the user namespace
         self.unshare.remove_all(&dir).await.map_err(|e| error::unshare(&e))
+    }
+
+    async fn strike_secrets(&self, app: &Manifest, text: String) -> String {
+        let names: Vec<_> = secret_names(app).collect();
+        if names.is_empty() {
+            return text;
+        }
+        let strike = move |host: &Self| {
+            let secrets = names.iter().filter_map(|name| host.secrets.read(name).ok());
+            Ok(secrets.fold(text, |text, secret| secret.strike_from(&text)))
+        };
+        // what cannot be looked through is not told
+        self.blocking(strike).await.unwrap_or_else(|failure| failure.error.message)
+    }
+
+    async fn take_snapshot(
+        &self,
+        app: &DesiredApp,
+        generation: Generation,
+        volumes: &[String],
+    ) -> HostResult<()> {
+        self.save(app, generation, volumes).await
+    }
+
+    async fn restore_snapshot(
+        &self,
+        app: &AppId,
+        generation: Generation,
+        wish: Generation,
+    ) -> HostResult<()> {
+        self.put_back(app, generation, wish).await
+    }
+
+    async fn remove_snapshots(&self, app: &AppId, generations: &[Generation]) -> HostResult<()> {
+        self.clear(app, generations).await
     }
 
     async fn purge_secret(&self, name: &str) -> HostResult<()> {
@@ -183,15 +214,15 @@ impl SystemHost {
         made.map(Some)
     }
 
-    /// Removes `<id>.log` and what was rotated out of it. Logs of an app's other services cannot
-    /// be told from those of an app whose id goes on like that; they stay.
-    fn remove_logs(&self, app: &AppId) -> Result<(), UserError> {
+    /// Removes `<container>.log` of each, and what was rotated out of them.
+    fn remove_logs(&self, containers: &[String]) -> Result<(), UserError> {
         let dir = archy_quadlet::log_dir(&self.config.data_dir);
         let Ok(entries) = std::fs::read_dir(&dir) else { return Ok(()) };
-        let log = format!("{app}.log");
+        // a container's name has no dot
+        let logs: Vec<_> = containers.iter().map(|name| format!("{name}.log")).collect();
         for entry in entries.flatten() {
-            // an id has no dot
-            if entry.file_name().to_string_lossy().starts_with(&log) {
+            let name = entry.file_name();
+            if logs.iter().any(|log| name.to_string_lossy().starts_with(log)) {
                 let path = entry.path();
                 std::fs::remove_file(&path)
                     .map_err(|source| error::file(&store::FileError::Io { path, source }))?;
@@ -223,18 +254,12 @@ impl SystemHost {
                 .map(plain_text),
             other => values.get(other).cloned(),
         };
-        text.ok_or_else(|| {
-            UserError::new(
-                "placeholder-unknown",
-                format!("The value of {{{{{placeholder}}}}} is not known on this node."),
-            )
-            .hint("Set it in the app's settings, or install what provides it.")
-        })
+        text.ok_or_else(|| placeholder.unknown())
     }
 
     async fn gateway_if_used(&self, app: &DesiredApp, content: &Template) -> Option<String> {
         content.placeholders().find(|p| **p == Placeholder::NetworkGateway)?;
-        let name = archy_manifest::names::network(&app.manifest.id);
+        let name = names::network(&app.manifest.id);
         let network = match self.podman.network(&name).await.ok()? {
             Some(network) => network,
             // the unit's own `network create` takes one that is there

@@ -81,13 +81,14 @@ fn is_health_check(unit: &str) -> bool {
     unit.get(..64).is_some_and(|id| id.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// Changes that a look would find.
+/// Changes that a look would find. A look itself loads units that do not run, and systemd unloads
+/// them again: neither is a change.
 fn concerns(change: &Change) -> bool {
     match change {
-        Change::Unit(unit)
-        | Change::Loaded(unit)
-        | Change::Unloaded(unit)
-        | Change::JobEnded { unit, .. } => unit.ends_with(".service") && !is_health_check(unit),
+        Change::Unit(unit) | Change::JobEnded { unit, .. } => {
+            unit.ends_with(".service") && !is_health_check(unit)
+        }
+        Change::Loaded(_) | Change::Unloaded(_) => false,
         Change::Reloaded | Change::Missed => true,
     }
 }
@@ -128,5 +129,7 @@ mod tests {
         {
             assert_eq!(concerns(&Change::Unit(unit.to_owned())), wanted, "{unit}");
         }
+        assert!(!concerns(&Change::Loaded("blog.service".to_owned())));
+        assert!(!concerns(&Change::Unloaded("blog.service".to_owned())));
     }
 }

@@ -10,6 +10,7 @@ mod http;
 mod listening;
 mod observe;
 mod place;
+mod snapshots;
 mod sources;
 mod units;
 
@@ -62,6 +63,8 @@ pub struct HostConfig {
     pub public_host: Option<String>,
     /// App that a template names for a role while no provider of it is installed.
     pub role_defaults: std::collections::BTreeMap<String, String>,
+    /// How long the snapshot from before an update is kept.
+    pub keep_snapshots: Duration,
 }
 
 /// The host, by its adapters. Cheap to clone.

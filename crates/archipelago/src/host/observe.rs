@@ -9,12 +9,13 @@ use archy_manifest::{Manifest, names};
 use archy_plan::observed::{ActiveState, ContainerState, FileState, Strangers, UnitState};
 use archy_plan::{Known, Observed};
 use archy_podman::{Container, ExecRequest};
-use archy_quadlet::HostFacts;
 use archy_quadlet::render::{LABEL_APP, LABEL_SHARED};
+use archy_quadlet::{FileKind, HostFacts, unit_of};
 use archy_types::{AppId, Health, PodmanVersion, UserError};
 
 use super::bus::systemd;
 use super::containers::SECRET_HASH_LABEL;
+use super::snapshots::Snapshots;
 use super::{LOOK_DEADLINE, SystemHost, error, facts, listening, place};
 use crate::clock;
 
@@ -41,6 +42,7 @@ impl Observe for SystemHost {
     async fn observe(&self, interest: &Interest) -> Observed {
         let at = clock::now();
         let unit_files = self.unit_files().await;
+        let data_sizes = self.data_sizes(&interest.measured).await;
         let (containers, images, volumes, networks, podman_secrets, units, version, local) = tokio::join!(
             self.containers(),
             self.images(interest),
@@ -71,7 +73,10 @@ impl Observe for SystemHost {
             podman_secrets: known(podman_secrets),
             secret_files: known(local.secret_files),
             app_files: Known::Yes(local.app_files),
+            snapshots: known(local.snapshots),
+            data_sizes,
             listening: known(local.listening),
+            lowest_port: known(local.lowest_port.ok_or_else(|| missing("lowest port"))),
             disk_free_bytes: known(local.disk_free.ok_or_else(|| missing("disk"))),
             memory_available_bytes: known(local.memory.ok_or_else(|| missing("memory"))),
             architecture: facts::architecture().to_owned(),
@@ -217,7 +222,8 @@ impl SystemHost {
     ) -> (HostResult<BTreeMap<String, UnitState>>, bool) {
         let look = async {
             let manager = self.bus.get().await?.within(LOOK_DEADLINE);
-            let of_files = files.as_ref().map_err(Clone::clone)?.keys().map(|file| unit_name(file));
+            let of_files =
+                files.as_ref().map_err(Clone::clone)?.keys().filter_map(|file| unit_of(file));
             // also of files that somebody deleted
             let of_apps = interest.apps.iter().flat_map(|app| unit_names(app));
             let names: BTreeSet<String> = of_files.chain(of_apps).collect();
@@ -250,6 +256,8 @@ impl SystemHost {
             listening: listening::ports().map_err(|e| {
                 error::fatal(UserError::new("ports-unknown", format!("/proc/net: {e}")))
             }),
+            lowest_port: facts::lowest_port(),
+            snapshots: self.snapshots(),
             disk_free: facts::disk(&self.config.data_dir).map(|disk| disk.free),
             memory: facts::meminfo("MemAvailable"),
         }
@@ -300,6 +308,8 @@ struct LocalFacts {
     secret_files: HostResult<BTreeMap<String, String>>,
     app_files: BTreeMap<AppId, BTreeMap<String, FileState>>,
     listening: HostResult<BTreeSet<(u16, archy_manifest::model::Protocol)>>,
+    lowest_port: Option<u16>,
+    snapshots: HostResult<Snapshots>,
     disk_free: Option<u64>,
     memory: Option<u64>,
 }
@@ -313,6 +323,8 @@ impl Default for LocalFacts {
             secret_files: Err(missing("secrets")),
             app_files: BTreeMap::new(),
             listening: Err(missing("ports")),
+            lowest_port: None,
+            snapshots: Err(missing("snapshots")),
             disk_free: None,
             memory: None,
         }
@@ -322,20 +334,11 @@ impl Default for LocalFacts {
 /// The units that an app's manifest can become.
 fn unit_names(app: &Manifest) -> impl Iterator<Item = String> {
     let containers =
-        app.services.keys().map(|name| format!("{}.service", names::container(app, name)));
+        app.services.keys().map(|name| FileKind::Container.unit(&names::container(app, name)));
     let volumes =
-        app.volumes.keys().map(|name| format!("{}-volume.service", names::volume(&app.id, name)));
-    let network = format!("{}-network.service", names::network(&app.id));
+        app.volumes.keys().map(|name| FileKind::Volume.unit(&names::volume(&app.id, name)));
+    let network = FileKind::Network.unit(&names::network(&app.id));
     containers.chain(volumes).chain([network])
-}
-
-/// The unit that Podman's generator makes of a file (podman-systemd.unit(5)).
-fn unit_name(file: &str) -> String {
-    let (stem, kind) = file.rsplit_once('.').unwrap_or((file, ""));
-    match kind {
-        "container" => format!("{stem}.service"),
-        kind => format!("{stem}-{kind}.service"),
-    }
 }
 
 /// The name that Podman's store keeps for a reference: with a digest the tag is dropped.

@@ -119,15 +119,36 @@ impl SystemHost {
     }
 }
 
+/// Attempts that a start has before it counts as failed. systemd goes on after that, until the
+/// unit's start limit.
+const ATTEMPTS: u32 = 3;
+
+/// Starts a unit. systemd ends the job with the first attempt although it restarts the unit after a
+/// pause; a job that is asked for in that pause waits for the next attempt (systemd.service(5),
+/// `Restart=`). A unit that needs such a one fails with it, and is not started again by itself.
 async fn start(manager: &Manager, unit: &str) -> Result<(), UserError> {
     manager.reset_failed(unit).await.map_err(|e| e.to_user_error())?;
-    match manager.start(unit).await.map_err(|e| e.to_user_error())? {
-        JobResult::Done => Ok(()),
-        result => {
-            Err(UserError::new("unit-failed", describe(manager, unit, "start", &result).await)
-                .hint(format!("`archy logs` and `journalctl --user -u {unit}` say more.")))
+    let mut attempts = 1;
+    loop {
+        let result = manager.start(unit).await.map_err(|e| e.to_user_error())?;
+        match result {
+            JobResult::Done => return Ok(()),
+            JobResult::Dependency if attempts < ATTEMPTS => {}
+            JobResult::Failed if attempts < ATTEMPTS && restarts(manager, unit).await? => {}
+            result => {
+                let text = describe(manager, unit, "start", &result).await;
+                return Err(UserError::new("unit-failed", text)
+                    .hint(format!("`archy logs` and `journalctl --user -u {unit}` say more.")));
+            }
         }
+        attempts += 1;
     }
+}
+
+/// True while systemd waits to start the unit again by itself.
+async fn restarts(manager: &Manager, unit: &str) -> Result<bool, UserError> {
+    let status = manager.unit(unit).await.map_err(|e| e.to_user_error())?;
+    Ok(status.sub.starts_with("auto-restart"))
 }
 
 async fn stop(manager: &Manager, unit: &str) -> Result<(), UserError> {

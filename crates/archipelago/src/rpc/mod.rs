@@ -10,6 +10,7 @@ mod package;
 mod plan;
 mod reply;
 mod table;
+mod update;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

@@ -12,6 +12,7 @@ use archy_api::package::{
 };
 use archy_api::rpc::{ErrorObject, FORBIDDEN, ManifestFinding, NoParams};
 use archy_api::state;
+use archy_catalog::Entry;
 use archy_engine::{Accepted, AppView, Request, RequestKind};
 use archy_manifest::Manifest;
 use archy_manifest::model::{ImageSource, Protocol};
@@ -21,7 +22,7 @@ use archy_types::{Actor, AppId, OperationId, ServiceName, UserError};
 use super::config;
 use super::table::{Answer, Call};
 use crate::app::App;
-use crate::catalog::{Package, Refusal};
+use crate::catalog::{self, Refusal};
 use crate::net::Peer;
 
 /// Operations in one answer when no limit is given, and at most.
@@ -32,15 +33,15 @@ const EXEC: (u32, u32) = (60, 3600);
 pub(super) async fn available(app: &App, _: &Call, _: NoParams) -> Answer<AvailableResult> {
     tokio::task::block_in_place(|| app.catalog.refresh());
     let snapshot = app.backends.engine.snapshot();
-    let apps = app.catalog.entries().into_iter().map(|entry| {
-        let manifest = &entry.package.manifest;
+    let apps = app.catalog.offers().into_iter().map(|offer| {
+        let manifest = offer.manifest();
         AvailableApp {
             id: manifest.id.to_string(),
             name: manifest.name.clone(),
             version: manifest.version.clone(),
             description: manifest.description.clone(),
             category: manifest.category.clone(),
-            source: if entry.local { "local" } else { "bundled" }.to_owned(),
+            source: if catalog::is_local(&offer) { "local" } else { "bundled" }.to_owned(),
             installed: snapshot.apps.contains_key(&manifest.id),
         }
     });
@@ -56,9 +57,11 @@ pub(super) async fn install(
     call: &Call,
     params: InstallParams,
 ) -> Answer<InstallResult> {
-    let id = params.id.clone();
+    let (id, asked) = (params.id.clone(), params.docker_image.clone());
     let mut kind = install_kind(app, call, params).await?;
+    let mut warning = None;
     if let RequestKind::Install { manifest, settings, .. } = &mut kind {
+        warning = asked.and_then(|asked| other_image(manifest, &asked));
         *settings = config::keep_secrets(app, manifest, std::mem::take(settings)).await?;
     }
     let accepted = submit(app, call, kind, "install").await?;
@@ -66,6 +69,7 @@ pub(super) async fn install(
         package_id: id,
         status: "installing".to_owned(),
         operation: operation(accepted),
+        warning,
     })
 }
 
@@ -82,9 +86,6 @@ pub(super) async fn install_kind(
         let message = format!("Invalid id: the manifest's id is {}, not {id}.", manifest.id);
         let error = UserError::new("id-mismatch", message).hint("Give the manifest's own id.");
         return Err(error.into());
-    }
-    if let Some(asked) = &params.docker_image {
-        note_image(manifest, asked);
     }
     let settings = params.config.unwrap_or_default();
     config::check(manifest, &settings)?;
@@ -105,22 +106,21 @@ async fn find_package(
     id: &AppId,
     manifest: Option<String>,
     path: Option<String>,
-) -> Answer<Package> {
+) -> Answer<Entry> {
     if path.is_some() && !call.caller.peer.is_local_admin() {
         let message = "Invalid parameter: `path` is only allowed over the unix socket.";
         return Err(ErrorObject::new(FORBIDDEN, "socket-only", message)
             .hint("Run the command on the node, or send the manifest's text."));
     }
     let result = match (manifest, path) {
-        (Some(text), path) => Package::parse(text.into_bytes(), path.map(PathBuf::from)),
+        (Some(text), path) => catalog::parse(text.into_bytes(), path.map(PathBuf::from)),
         (None, Some(path)) => {
-            let open = move || Package::open(&PathBuf::from(path));
+            let open = move || catalog::open(&PathBuf::from(path));
             let opened = tokio::task::spawn_blocking(open).await;
             opened.map_err(|error| UserError::new("internal", error.to_string()))?
         }
         (None, None) => {
-            let entry = app.catalog.find(id).await;
-            return entry.map(|entry| entry.package).ok_or_else(|| unknown(app, id));
+            return app.catalog.find(id).await.ok_or_else(|| unknown(app, id));
         }
     };
     result.map_err(refused)
@@ -154,15 +154,19 @@ fn refused(refusal: Refusal) -> ErrorObject {
     ErrorObject::from(refusal.error).findings(findings)
 }
 
-/// Existing clients name an image; the manifest's counts.
-fn note_image(manifest: &Manifest, asked: &str) {
-    let same = manifest
-        .services
-        .values()
-        .any(|service| matches!(&service.source, ImageSource::Image(image) if image == asked));
-    if !same && !asked.is_empty() {
-        tracing::warn!(app = %manifest.id, asked, "the image asked for is not the manifest's, which is used");
+/// Existing clients name an image; the manifest's counts. Gives a sentence when it is another one.
+pub(super) fn other_image(manifest: &Manifest, asked: &str) -> Option<String> {
+    let mut images = manifest.services.values().filter_map(|service| match &service.source {
+        ImageSource::Image(image) => Some(image.as_str()),
+        ImageSource::Build { .. } => None,
+    });
+    let first = images.clone().next().unwrap_or("an image that is built here");
+    if asked.is_empty() || images.any(|image| image == asked) {
+        return None;
     }
+    tracing::warn!(app = %manifest.id, asked, "the image asked for is not the manifest's, which is used");
+    let asked = super::errors::cut(asked, 100);
+    Some(format!("The image {asked} was not used: the manifest of {} says {first}.", manifest.id))
 }
 
 fn port_overrides(
@@ -228,7 +232,7 @@ pub(super) async fn accept(
     Ok(AcceptedResult { package_id: id.to_owned(), status: status.to_owned(), operation })
 }
 
-async fn submit(
+pub(super) async fn submit(
     app: &App,
     call: &Call,
     kind: RequestKind,
@@ -236,8 +240,11 @@ async fn submit(
 ) -> Result<Accepted, UserError> {
     let id = match &kind {
         RequestKind::Install { manifest, .. } => manifest.id.clone(),
+        RequestKind::Update { to, .. } => to.manifest.id.clone(),
         RequestKind::Start(id) | RequestKind::Stop(id) | RequestKind::Restart(id) => id.clone(),
-        RequestKind::Uninstall { app, .. } | RequestKind::Configure { app, .. } => app.clone(),
+        RequestKind::Uninstall { app, .. }
+        | RequestKind::Rollback { app, .. }
+        | RequestKind::Configure { app, .. } => app.clone(),
     };
     let actor = actor(call);
     let result = app.backends.engine.submit(Request { actor, kind }).await;
@@ -259,7 +266,7 @@ pub(super) fn actor(call: &Call) -> Actor {
     }
 }
 
-fn operation(accepted: Accepted) -> Option<i64> {
+pub(super) fn operation(accepted: Accepted) -> Option<i64> {
     match accepted {
         Accepted::Operation(id) => Some(id.0),
         Accepted::AlreadySo => None,

@@ -5,7 +5,7 @@ use archy_engine::{Request, RequestKind};
 use archy_plan::{Plan, PlannedStep, Step};
 
 use super::package::{actor, install_kind, installed};
-use super::{config, table::Answer, table::Call};
+use super::{config, table::Answer, table::Call, update};
 use crate::app::App;
 use crate::state::map::finding;
 
@@ -19,6 +19,9 @@ async fn kind(app: &App, call: &Call, params: PlanParams) -> Answer<RequestKind>
     if params.action == PlanAction::Install {
         return install_kind(app, call, params.target).await;
     }
+    if params.action == PlanAction::Update {
+        return update::kind(app, call, params.target, None).await;
+    }
     let view = installed(app, &params.target.id)?;
     let id = view.manifest.id.clone();
     Ok(match params.action {
@@ -26,7 +29,8 @@ async fn kind(app: &App, call: &Call, params: PlanParams) -> Answer<RequestKind>
         PlanAction::Stop => RequestKind::Stop(id),
         PlanAction::Restart => RequestKind::Restart(id),
         PlanAction::Uninstall => RequestKind::Uninstall { app: id, purge: params.purge },
-        PlanAction::Configure | PlanAction::Install => {
+        PlanAction::Rollback => RequestKind::Rollback { app: id, keep_data: params.keep_data },
+        PlanAction::Configure | PlanAction::Install | PlanAction::Update => {
             let settings = params.target.config.unwrap_or_default();
             config::check(&view.manifest, &settings)?;
             RequestKind::Configure { app: id, settings }
@@ -85,6 +89,10 @@ fn target(step: &Step) -> Option<String> {
         | Step::PurgeData
         | Step::MakeCert { .. }
         | Step::Reload
+        | Step::Snapshot { .. }
+        | Step::RestoreSnapshot { .. }
+        | Step::Soak { .. }
+        | Step::PruneSnapshots { .. }
         | Step::AwaitReady { .. } => None,
     }
 }

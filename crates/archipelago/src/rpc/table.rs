@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::access::Caller;
-use super::{auth, config, node, package, plan};
+use super::{auth, config, node, package, plan, update};
 use crate::app::App;
 use crate::auth::Tokens;
 
@@ -98,6 +98,8 @@ handlers! {
     ServerSetName => node::set_name;
     PackageAvailable => package::available;
     PackageInstall => package::install;
+    PackageUpdate => update::update;
+    PackageRollback => update::rollback;
     PackagePlan => plan::plan;
     PackageStart => package::start;
     PackageStop => package::stop;

@@ -295,6 +295,8 @@ fn describe(kind: &RequestKind) -> (&'static str, AppId) {
         RequestKind::Uninstall { app, purge: false } => ("uninstall", app.clone()),
         RequestKind::Uninstall { app, purge: true } => ("purge", app.clone()),
         RequestKind::Configure { app, .. } => ("configure", app.clone()),
+        RequestKind::Update { to, .. } => ("update", to.manifest.id.clone()),
+        RequestKind::Rollback { app, .. } => ("rollback", app.clone()),
     }
 }
 

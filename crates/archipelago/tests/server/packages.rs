@@ -36,6 +36,10 @@ async fn installs() {
         if code == "none" {
             assert_eq!(body["result"]["package_id"], params["id"]);
             assert_eq!(body["result"]["status"], "installing");
+            let warning = body["result"]["warning"].as_str();
+            let other = params["dockerImage"] == "other/image";
+            assert_eq!(warning.is_some_and(|text| text.contains("other/image")), other);
+            assert_eq!(body["result"].get("warning").is_some(), other, "{params}");
         }
         if code == "manifest-invalid" {
             assert!(!body["error"]["data"]["findings"].as_array().unwrap().is_empty());

@@ -4,6 +4,7 @@
 
 mod node;
 mod repairs;
+mod updates;
 
 use std::time::Duration;
 

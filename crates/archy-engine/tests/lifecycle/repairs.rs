@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use archy_engine::RequestKind;
+use archy_engine::ports::Ending;
 use archy_manifest::model::Protocol;
 use archy_plan::observed::ActiveState;
+use archy_testkit::Fault;
 use archy_types::AppState;
 
 use crate::node::{Node, id, web};
@@ -143,4 +145,36 @@ async fn an_older_version_needs_leave() {
     })
     .await;
     node.until_state("web", AppState::Running).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn since_when_it_is_stopped_outlives_the_daemon() {
+    let mut node = running("").await;
+    node.ask(RequestKind::Stop(id("web"))).await.unwrap();
+    node.until_state("web", AppState::Stopped).await;
+    let stopped = archy_engine::ports::Clock::now(&node.clock);
+    tokio::time::advance(Duration::from_secs(600)).await;
+    // systemd forgets units that nothing holds
+    node.host.model().units.clear();
+    node.crash_and_restart().await;
+    let snapshot = node.until_state("web", AppState::Stopped).await;
+    assert!(snapshot.apps[&id("web")].report.since <= stopped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_words_of_a_failure_hold_no_secret() {
+    let node = running(SECRET).await;
+    {
+        let mut model = node.host.model();
+        // as if the unit's last words were the secret
+        model.secret_files.insert("web-token".to_owned(), "start-limit-hit".to_owned());
+        model.faults.insert(Fault::Crashes("web.service".to_owned()));
+    }
+    node.ask(RequestKind::Restart(id("web"))).await.unwrap();
+    let snapshot = node.until_state("web", AppState::Failed).await;
+    let operation = snapshot.apps[&id("web")].operation.as_ref().unwrap();
+    assert_eq!(operation.error.as_ref().unwrap().message, "web.service: •••");
+    let books = node.ledger.books();
+    let ending = books.operations.last().and_then(|last| last.ending.as_ref());
+    assert!(matches!(ending, Some(Ending::Failed(error)) if error.message.ends_with(": •••")));
 }

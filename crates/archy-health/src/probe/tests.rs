@@ -98,3 +98,28 @@ fn files() {
     assert!(check(&format!("wait-file {}", path.display())).is_ok());
     assert!(check("wait-file /nonexistent/x --timeout-secs 1").is_err());
 }
+
+#[test]
+fn a_program_decides() {
+    assert!(check("exec -- true").is_ok());
+    for (line, says) in [
+        ("exec -- false", "exit status: 1"),
+        ("exec -- no-such-program-here", "No such file"),
+        ("exec --timeout-secs 1 -- sleep 60", "no time left"),
+    ] {
+        let why = check(line).unwrap_err();
+        assert!(why.contains(says), "{line}: {why}");
+    }
+}
+
+#[test]
+fn waiting_lasts_until_it_is_well() {
+    let mut answers = ["not yet", "not yet", ""].into_iter();
+    let end = Instant::now() + Duration::from_secs(30);
+    let found = wait(end, || match answers.next() {
+        Some("") => Ok(()),
+        why => Err(why.unwrap_or_default().to_owned()),
+    });
+    assert_eq!((found, answers.len()), (Ok(()), 0));
+    assert_eq!(wait(Instant::now(), || Err::<(), _>("no".to_owned())), Err("no".to_owned()));
+}

@@ -8,6 +8,8 @@ use crate::path::Path;
 /// What a reference says.
 #[derive(Debug, PartialEq, Eq)]
 struct Reference<'t> {
+    /// Without tag and digest.
+    name: &'t str,
     qualified: bool,
     tag: Option<&'t str>,
     digest: Option<&'t str>,
@@ -50,10 +52,24 @@ fn parse(text: &str) -> Option<Reference<'_>> {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']'))
     });
     (path_valid && registry_valid).then_some(Reference {
+        name,
         qualified: registry.is_some(),
         tag,
         digest,
     })
+}
+
+impl Reference<'_> {
+    /// The whole reference of an image on Docker Hub, with a version where it has none.
+    fn in_full(&self) -> String {
+        let owner = if self.name.contains('/') { "" } else { "library/" };
+        let tag = match (self.tag, self.digest) {
+            (None | Some("latest"), None) => ":1.2.3".to_owned(),
+            (tag, _) => tag.map(|tag| format!(":{tag}")).unwrap_or_default(),
+        };
+        let digest = self.digest.map(|digest| format!("@{digest}")).unwrap_or_default();
+        format!("docker.io/{owner}{}{tag}{digest}", self.name)
+    }
 }
 
 fn tag_valid(tag: &str) -> bool {
@@ -105,7 +121,7 @@ impl Rules<'_, '_, '_> {
         };
         if !reference.qualified {
             let message = format!("`{shown}` names no registry");
-            let mend = format!("write it in full, for example `docker.io/library/{shown}`");
+            let mend = format!("write it in full, for example `{}`", shorten(&reference.in_full()));
             return self.error("unqualified-image", path, message, mend);
         }
         match (reference.tag, reference.digest) {
@@ -115,7 +131,7 @@ impl Rules<'_, '_, '_> {
             }
             (Some("latest"), None) => {
                 let message = "`latest` means another image every time";
-                let mend = "name a version, or add the digest `@sha256:…`";
+                let mend = "name a version such as `:1.2.3`, or add the digest `@sha256:…`";
                 self.warn("latest-image", path, message, mend);
             }
             _ => {}
@@ -148,6 +164,22 @@ mod tests {
         ] {
             let found = parse(text).map(|r| (r.qualified, r.tag, r.digest));
             assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_reference_in_full_has_a_version() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let pinned = format!("nginx@{digest}");
+        let full = format!("docker.io/library/nginx@{digest}");
+        for (text, expected) in [
+            ("nginx", "docker.io/library/nginx:1.2.3"),
+            ("nginx:latest", "docker.io/library/nginx:1.2.3"),
+            ("nginx:1.27", "docker.io/library/nginx:1.27"),
+            ("owner/web", "docker.io/owner/web:1.2.3"),
+            (pinned.as_str(), full.as_str()),
+        ] {
+            assert_eq!(parse(text).unwrap().in_full(), expected);
         }
     }
 }

@@ -196,9 +196,10 @@ fn stopped(seen: &Seen<'_>) -> Verdict {
             .repair("Stop again", "package.stop")
             .within(seen.stop_secs().saturating_add(PASS_SECS));
     }
+    // systemd forgets the end of a unit that nothing holds loaded; the wish is kept
     let ended = seen.parts.iter().filter_map(|part| part.unit?.inactive_since).max();
     seen.verdict(AppState::Stopped, "stop-asked", "It was stopped, and stays so.")
-        .began(ended)
+        .began(ended.or(Some(seen.app.since)))
         .repair("Start", "package.start")
 }
 

@@ -2,7 +2,7 @@
 
 use archy_manifest::model::ImageSource;
 use archy_manifest::names;
-use archy_quadlet::UnitRole;
+use archy_quadlet::{FileKind, UnitRole};
 
 use super::{check, grave, installed};
 use crate::desired::DesiredApp;
@@ -119,17 +119,15 @@ pub(super) fn clashes(scene: &Scene<'_>) -> Vec<Check> {
 /// Units, and volumes as the units that make them.
 fn made_names(app: &DesiredApp) -> Vec<String> {
     let manifest = &*app.manifest;
-    let mut made = vec![format!("{}-network.service", names::network(&manifest.id))];
+    let mut made = vec![FileKind::Network.unit(&names::network(&manifest.id))];
     for (name, service) in &manifest.services {
         let container = names::container(manifest, name);
         if matches!(service.source, ImageSource::Build { .. }) {
-            made.push(format!("{container}-build.service"));
+            made.push(FileKind::Build.unit(&container));
         }
-        made.push(format!("{container}.service"));
+        made.push(FileKind::Container.unit(&container));
     }
     let volumes = manifest.volumes.keys();
-    made.extend(
-        volumes.map(|volume| format!("{}-volume.service", names::volume(&manifest.id, volume))),
-    );
+    made.extend(volumes.map(|volume| FileKind::Volume.unit(&names::volume(&manifest.id, volume))));
     made
 }

@@ -85,7 +85,7 @@ fn platform(scene: &Scene<'_>) -> Option<Check> {
 }
 
 /// Bytes for people.
-fn bytes(bytes: u64) -> String {
+pub(super) fn bytes(bytes: u64) -> String {
     const UNITS: [(u64, &str); 4] =
         [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     for (size, unit) in UNITS {

@@ -7,15 +7,19 @@ use archy_manifest::model::{NetworkMode, Protocol};
 use super::{grave, installed};
 use crate::desired::{DesiredApp, DesiredState};
 use crate::intent::Intent;
-use crate::scene::{self, Part, Scene};
+use crate::scene::{Part, Scene};
 use crate::step::{Check, Severity};
 
 type HostPort = (u16, Protocol);
 
-/// Ports that others have, with a free one in the mend.
+/// What the kernel lets programs without rights listen on where the host does not say it.
+const USUAL_LOWEST: u16 = 1024;
+
+/// Ports that others have or that need rights, with a free one in the mend.
 pub(super) fn check(scene: &Scene<'_>, starting: &[&Part<'_>]) -> Vec<Check> {
-    let mut wanted: Vec<HostPort> =
+    let opening: BTreeSet<HostPort> =
         starting.iter().flat_map(|part| published(scene.app, part)).collect();
+    let mut wanted: Vec<HostPort> = opening.iter().copied().collect();
     if scene.intent.installs() {
         wanted = scene.parts.iter().flat_map(|part| published(scene.app, part)).collect();
     }
@@ -39,7 +43,17 @@ pub(super) fn check(scene: &Scene<'_>, starting: &[&Part<'_>]) -> Vec<Check> {
             || others.contains_key(port)
             || listening.is_some_and(|ports| ports.contains(port))
     };
+    let lowest = scene.observed.lowest_port.get().copied().unwrap_or(USUAL_LOWEST);
     for port in wanted {
+        // what a container holds and goes on holding, it was once given
+        if port.0 < lowest && (opening.contains(&port) || !held.contains(&port)) {
+            let finding = privileged(scene, port, lowest, used);
+            let refused = finding.severity == Severity::Error;
+            found.push(finding);
+            if refused {
+                continue;
+            }
+        }
         let (severity, whose) = match others.get(&port) {
             Some(other) if !held.contains(&port) => {
                 let id = &other.manifest.id;
@@ -56,20 +70,48 @@ pub(super) fn check(scene: &Scene<'_>, starting: &[&Part<'_>]) -> Vec<Check> {
             }
             _ => continue,
         };
-        found.push(taken(port, severity, &whose, used));
+        found.push(taken(port, severity, &whose, lowest, used));
     }
     found
+}
+
+/// A port that programs without rights may not listen on, as far as that is known.
+fn privileged(
+    scene: &Scene<'_>,
+    (port, protocol): HostPort,
+    lowest: u16,
+    used: impl Fn(&HostPort) -> bool,
+) -> Check {
+    let shown = format!("{port}/{}", word(protocol));
+    if let Some(cause) = scene.observed.lowest_port.why_not() {
+        let message = format!("Whether port {shown} needs rights is not known: {}", cause.text);
+        return super::check(Severity::Note, "not-checked", message);
+    }
+    let message = format!(
+        "Port {shown} needs rights that apps do not have: the lowest port they get on this host \
+         is {lowest}."
+    );
+    let allow = format!(
+        "let root allow it on this host: `sysctl -w net.ipv4.ip_unprivileged_port_start={port}`, \
+         and the same in a file below /etc/sysctl.d to keep it."
+    );
+    let mend = match next_free(port, lowest, |candidate| used(&(candidate, protocol))) {
+        Some(free) => format!("Choose another port, for example {free}, which is free; or {allow}"),
+        None => format!("Choose another port; or {allow}"),
+    };
+    super::check(Severity::Error, "port-privileged", message).mend(mend)
 }
 
 fn taken(
     (port, protocol): HostPort,
     severity: Severity,
     whose: &str,
+    lowest: u16,
     used: impl Fn(&HostPort) -> bool,
 ) -> Check {
     let message = format!("Port {port}/{} is taken: {whose}.", word(protocol));
     let finding = super::check(severity, "port-taken", message);
-    match next_free(port, |candidate| used(&(candidate, protocol))) {
+    match next_free(port, lowest, |candidate| used(&(candidate, protocol))) {
         Some(free) => finding.mend(format!(
             "Choose another port, for example {free}, which is free; or stop what uses {port}."
         )),
@@ -84,9 +126,10 @@ const fn word(protocol: Protocol) -> &'static str {
     }
 }
 
-/// The next port above that nobody has; for a privileged port one above 8000, which needs no right.
-fn next_free(port: u16, used: impl Fn(u16) -> bool) -> Option<u16> {
-    let from = if port < 1024 { 8000 + port } else { port.checked_add(1)? };
+/// The next port above that nobody has; for a low port one above 8000, which needs no right.
+fn next_free(port: u16, lowest: u16, used: impl Fn(u16) -> bool) -> Option<u16> {
+    let low = port < lowest.max(USUAL_LOWEST);
+    let from = if low { lowest.max(port.saturating_add(8000)) } else { port.checked_add(1)? };
     (from..=u16::MAX).find(|candidate| !used(*candidate))
 }
 
@@ -123,7 +166,7 @@ fn held(scene: &Scene<'_>) -> BTreeSet<HostPort> {
     let (facts, app) = (scene.facts, &scene.app.manifest.id);
     let mut ports = BTreeSet::new();
     for (name, text) in facts.files_of(app) {
-        if scene::unit_of(name).is_some_and(|unit| facts.runs(app, &unit)) {
+        if archy_quadlet::unit_of(name).is_some_and(|unit| facts.runs(app, &unit)) {
             ports.extend(text.lines().filter_map(publish_line));
         }
     }

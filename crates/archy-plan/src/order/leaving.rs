@@ -6,6 +6,7 @@ use archy_manifest::model::HookPoint;
 use archy_manifest::{Manifest, names};
 
 use super::Steps;
+use crate::data;
 use crate::desired::DesiredState;
 use crate::scene::{self, Facts, Scene};
 use crate::secrets;
@@ -17,13 +18,19 @@ const PURGE: &str = "the app is uninstalled with its data";
 pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) {
     let mut steps = Steps::default();
     let (facts, manifest) = (scene.facts, &*scene.app.manifest);
-    let units = live_units(facts, manifest);
+    let mut units = live_units(facts, manifest);
     if !units.is_empty() {
         steps.hook(scene, HookPoint::PreStop, REASON);
     }
+    units.extend(queued_units(facts, manifest));
+    units.sort_unstable();
+    units.dedup();
     steps.stop(facts, units, REASON);
     for (name, _) in facts.containers_of(&manifest.id) {
         steps.push(Step::RemoveContainer { name: name.to_owned() }, REASON);
+    }
+    if scene.app.state == DesiredState::Removed && scene.restores() {
+        steps.due(scene);
     }
     let mut reload = false;
     for (name, _) in facts.files_of(&manifest.id) {
@@ -47,11 +54,22 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) {
 /// container is its own, and of its other containers.
 pub(super) fn live_units(facts: Facts<'_>, manifest: &Manifest) -> Vec<String> {
     let mut units: BTreeSet<String> =
-        facts.files_of(&manifest.id).filter_map(|(name, _)| scene::unit_of(name)).collect();
+        facts.files_of(&manifest.id).filter_map(|(name, _)| archy_quadlet::unit_of(name)).collect();
     let containers = facts.containers_of(&manifest.id);
     units.extend(containers.map(|(name, _)| format!("{name}.service")));
     units.retain(|unit| facts.runs(&manifest.id, unit));
     units.into_iter().collect()
+}
+
+/// Units that systemd may be about to start, as it does at boot: where one is enabled, all that it
+/// pulls in may wait in the queue. What starts once its file is gone would stay for ever.
+fn queued_units(facts: Facts<'_>, manifest: &Manifest) -> Vec<String> {
+    let files = || facts.files_of(&manifest.id);
+    let enabled = |text: &str| scene::key(text, "WantedBy").is_some();
+    if !files().any(|(_, text)| enabled(text)) {
+        return Vec::new();
+    }
+    files().filter_map(|(name, _)| archy_quadlet::unit_of(name)).collect()
 }
 
 /// The app's own networks: of its labelled files, and the one named like it.
@@ -100,8 +118,12 @@ fn purge(scene: &Scene<'_>, steps: &mut Steps) {
             steps.push(Step::PurgeVolume { name }, PURGE);
         }
     }
-    if facts.app_files.is_some_and(|files| !files.is_empty()) {
+    // what ran has logs, whether it has data or not
+    if facts.app_files.is_some_and(|files| !files.is_empty()) || !steps.0.is_empty() {
         steps.push(Step::PurgeData, PURGE);
+    }
+    if let Some(step) = data::all_snapshots(scene) {
+        steps.push(step, PURGE);
     }
     for name in own_secrets(scene) {
         if facts.secret_files.contains_key(&name) {

@@ -1,15 +1,16 @@
 //! Which units are stopped and which are started.
 
-use archy_manifest::model::{DependsOn, ImageSource};
+use archy_manifest::model::{DependsOn, ImageSource, Mount, MountSource};
 use archy_quadlet::{UnitFile, UnitRole};
 use archy_types::ServiceName;
 
 use crate::check::installed;
+use crate::data;
 use crate::desired::DesiredState;
 use crate::drift::{Drift, FileDrift};
 use crate::intent::Intent;
 use crate::phase::{Phase, is_alive};
-use crate::scene::{self, Part, Scene};
+use crate::scene::{Part, Scene};
 
 /// What is stopped and started, as indexes of the scene's parts.
 #[derive(Debug, Default)]
@@ -64,6 +65,9 @@ impl<'a> Moves<'a> {
     fn stop_reason(&self, scene: &Scene<'_>, part: &Part<'_>) -> Option<&'static str> {
         if part.masked || !part.phase.is_alive() {
             return None;
+        }
+        if let Some(due) = &scene.due {
+            return Some(data::reason(due));
         }
         if scene.intent == Intent::Restart {
             return Some("a restart was asked for");
@@ -124,7 +128,8 @@ impl<'a> Moves<'a> {
         if self.stops(index) {
             return Some("it was stopped for a change");
         }
-        let asked = scene.intent != Intent::Converge;
+        // what was stopped for the sake of the data was not stopped by its owner
+        let asked = scene.intent != Intent::Converge || scene.due.is_some();
         match part.phase {
             Phase::Up => None,
             Phase::Down => Some("it does not run"),
@@ -133,6 +138,7 @@ impl<'a> Moves<'a> {
             Phase::StoppedOutside => asked.then_some("the owner asked for a start"),
             Phase::Failed if asked => Some("it failed, and the owner asked for a start"),
             Phase::Failed if !self.lost.is_empty() => Some("its network or volume was gone"),
+            Phase::Failed if lacks(scene, part) => Some("it failed without what is made anew now"),
             Phase::Failed => self.change(scene, part).map(|_| "it failed, and has changed since"),
         }
     }
@@ -168,6 +174,30 @@ impl Moves<'_> {
             let Some(other) = missing else { return };
             self.start.push((other, "a service that is restarted depends on it"));
         }
+    }
+}
+
+/// True when something is gone that a container cannot be started without, for example after a
+/// power cut, and that this plan brings back.
+fn lacks(scene: &Scene<'_>, part: &Part<'_>) -> bool {
+    let image = scene.deployment.images.get(part.name);
+    let pulled = matches!(part.service.source, ImageSource::Image(_));
+    let no_image = image.is_some_and(|image| pulled && !scene.facts.images.contains(image));
+    let service = part.service;
+    let mut secrets = service.secret_env.values().chain(service.secret_files.keys());
+    let gone = |name: &String| {
+        scene.facts.secret_files.contains_key(name)
+            && !scene.facts.podman_secrets.contains_key(name)
+    };
+    no_image || secrets.any(gone) || part.service.mounts.iter().any(|mount| is_gone(scene, mount))
+}
+
+fn is_gone(scene: &Scene<'_>, mount: &Mount) -> bool {
+    let there = |path: &str| scene.facts.app_files.is_some_and(|files| files.contains_key(path));
+    match &mount.source {
+        MountSource::AppDir { path, .. } if path.is_empty() => false,
+        MountSource::AppDir { path, .. } | MountSource::File(path) => !there(path),
+        _ => false,
     }
 }
 
@@ -257,7 +287,7 @@ fn builds<'a>(scene: &Scene<'a>) -> Vec<&'a UnitFile> {
 
 /// Units of labelled files that the deployment does not name, and of labelled containers.
 pub(super) fn orphan_units(scene: &Scene<'_>) -> Vec<String> {
-    let files = scene.orphan_files().filter_map(|(name, _)| scene::unit_of(name));
+    let files = scene.orphan_files().filter_map(|(name, _)| archy_quadlet::unit_of(name));
     let containers = scene.orphan_containers().map(|name| format!("{name}.service"));
     let ours = |unit: &String| !scene.deployment.files.iter().any(|file| file.unit == *unit);
     files

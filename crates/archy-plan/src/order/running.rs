@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use archy_manifest::model::{FileTemplate, HookPoint, MountSource, Owner};
+use archy_manifest::model::{FileTemplate, HookPoint, MountSource, Owner, UpdateStrategy};
 use archy_manifest::names;
 use archy_manifest::template::Placeholder;
 use archy_quadlet::{UnitFile, UnitRole};
@@ -10,6 +10,7 @@ use archy_quadlet::{UnitFile, UnitRole};
 use super::moves::{self, Moves};
 use super::{MARGIN_SECS, Steps, prepare};
 use crate::check;
+use crate::desired::DataDue;
 use crate::drift::{self, Drift, FileDrift};
 use crate::intent::Intent;
 use crate::phase::is_alive;
@@ -44,22 +45,41 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) {
     plan.checks = check::standing(scene);
     plan.checks.extend(check::left_alone(scene, |index| moves.starts(index)));
     plan.checks.extend(check::before_start(scene, &starting));
+    plan.checks.extend(check::update(scene, &moves.stop));
     let mut steps = Steps::default();
     prepare::steps(scene, &mut steps);
     stop(scene, &moves, &mut steps);
-    remove(scene, &moves, &mut steps);
+    if scene.restores() {
+        // the units come first: were the host to go away in between, the other version would start
+        // on data that was put back
+        remove(scene, &moves, &mut steps);
+        write_units(scene, &moves.start, |_| false, &mut steps);
+        steps.due(scene);
+    } else {
+        steps.due(scene);
+        remove(scene, &moves, &mut steps);
+    }
     data(scene, &mut steps);
     let anything = !moves.start.is_empty();
     files(scene, anything, false, &mut steps);
-    write_units(scene, &moves.start, |_| false, &mut steps);
     let unread = starting.iter().any(|part| part.unit.is_none_or(|unit| unit.load == "not-found"));
+    let late = anything && !unread && !steps.reloads() && writes_can_wait(scene);
+    if !late && !scene.restores() {
+        write_units(scene, &moves.start, |_| false, &mut steps);
+    }
     if unread && steps.0.last().is_none_or(|last| last.step != Step::Reload) {
         steps.push(Step::Reload, "systemd has not read a unit file yet");
     }
     gateway_files(scene, anything, &mut steps);
     builds(scene, &moves, &mut steps);
     start(scene, &moves, &starting, &mut steps);
-    steps.merge_reloads();
+    if late {
+        write_units(scene, &moves.start, |_| false, &mut steps);
+    }
+    steps.prune(scene);
+    if !scene.restores() {
+        steps.merge_reloads();
+    }
     plan.steps = steps.0;
 }
 
@@ -232,6 +252,16 @@ fn gateway_files(scene: &Scene<'_>, starting: bool, steps: &mut Steps) {
     steps.0.append(&mut writes.0);
 }
 
+/// True when what differs in unit files does not matter to the containers that are started from
+/// them: then nobody waits for it. The generation in a label matters to files with settings.
+fn writes_can_wait(scene: &Scene<'_>) -> bool {
+    let waits = |drift| matches!(drift, Drift::Same | Drift::Inert);
+    scene.intent == Intent::Start
+        && scene.parts.iter().all(|part| waits(part.drift))
+        && scene.supports().all(|file| waits(scene.support_drift(file)))
+        && !scene.app.manifest.files.iter().any(drift::has_setting)
+}
+
 /// Writes unit files that differ, and makes systemd read them. `starting` are parts to be started;
 /// others keep values that are taken over at a start.
 pub(super) fn write_units(
@@ -303,9 +333,12 @@ fn start(scene: &Scene<'_>, moves: &Moves<'_>, starting: &[&Part<'_>], steps: &m
     let hooks = &scene.app.manifest.hooks;
     if !starting.is_empty() {
         steps.hook(scene, HookPoint::PreStart, "the app is started");
-        let units = starting.iter().map(|part| part.file.unit.clone()).collect();
-        let step = Step::StartUnits { units, deadline_secs: start_deadline(starting) };
-        steps.push(step, start_words(scene, moves));
+        let reason = start_words(scene, moves);
+        for group in groups(scene, starting) {
+            let units = group.iter().map(|part| part.file.unit.clone()).collect();
+            let step = Step::StartUnits { units, deadline_secs: start_deadline(&group) };
+            steps.push(step, reason.clone());
+        }
         if let Some(deadline_secs) = ready_deadline(starting) {
             let reason = "the app names conditions before it counts as ready";
             steps.push(Step::AwaitReady { deadline_secs }, reason);
@@ -323,7 +356,30 @@ fn start(scene: &Scene<'_>, moves: &Moves<'_>, starting: &[&Part<'_>], steps: &m
     }
     if scene.intent == Intent::Update {
         steps.hook(scene, HookPoint::PostUpdate, "the app is updated");
+        let secs = scene.app.manifest.update.soak_secs;
+        if secs > 0 && matches!(scene.app.data_due, Some(DataDue::Snapshot { .. })) {
+            steps.push(Step::Soak { secs }, "a version that does not hold out is taken back");
+        }
     }
+}
+
+/// What is started together: everything, but in a rolling update one service after the other.
+fn groups<'a, 'b>(scene: &Scene<'_>, starting: &[&'a Part<'b>]) -> Vec<Vec<&'a Part<'b>>> {
+    let rolling = scene.app.manifest.update.strategy == UpdateStrategy::Rolling;
+    if !rolling || scene.intent != Intent::Update {
+        return vec![starting.to_vec()];
+    }
+    let mut left = starting.to_vec();
+    let mut groups = Vec::new();
+    while !left.is_empty() {
+        // one whose dependencies are not among those left; in a circle, the first
+        let free = left.iter().position(|part| {
+            let needs = |other: &&&Part<'_>| part.service.depends_on.contains_key(other.name);
+            !left.iter().filter(|other| other.name != part.name).any(|other| needs(&other))
+        });
+        groups.push(vec![left.remove(free.unwrap_or(0))]);
+    }
+    groups
 }
 
 fn start_words(scene: &Scene<'_>, moves: &Moves<'_>) -> String {

@@ -3,8 +3,9 @@
 use archy_manifest::model::HookPoint;
 
 use super::moves::{self, Moves};
-use super::{Steps, running};
+use super::{Steps, prepare, running};
 use crate::check;
+use crate::intent::Intent;
 use crate::scene::Scene;
 use crate::step::{Plan, Severity, Step};
 
@@ -15,7 +16,12 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) {
     let taken = check::names_taken(scene);
     plan.checks = taken.iter().map(|taken| taken.check(Severity::Warning)).collect();
     plan.checks.extend(check::not_enforced(scene));
+    plan.checks.extend(check::update(scene, &[]));
     let mut steps = Steps::default();
+    if scene.intent == Intent::Update {
+        // whatever may fail does so before anything changed
+        prepare::steps(scene, &mut steps);
+    }
     let alive = scene.parts.iter().filter(|part| part.phase.is_alive());
     let mut units: Vec<String> = alive.map(|part| part.file.unit.clone()).collect();
     if !units.is_empty() {
@@ -33,9 +39,16 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) {
             steps.push(Step::RemoveContainer { name }, "no unit holds it any more");
         }
     }
+    if !scene.restores() {
+        steps.due(scene);
+    }
     running::remove(scene, &moves, &mut steps);
     let foreign = |file: &str| taken.iter().any(|taken| taken.is_file(file));
     running::write_units(scene, &[], foreign, &mut steps);
+    if scene.restores() {
+        steps.due(scene);
+    }
+    steps.prune(scene);
     steps.merge_reloads();
     plan.steps = steps.0;
 }

@@ -112,6 +112,7 @@ pub(crate) fn app(text: &str) -> DesiredApp {
         settings: BTreeMap::new(),
         port_overrides: BTreeMap::new(),
         package_dir: built.then(|| "/srv/packages/app".into()),
+        data_due: None,
     }
 }
 

@@ -119,6 +119,19 @@ fn each_state_has_all_that_belongs_to_it() {
 }
 
 #[test]
+fn a_stopped_app_keeps_since_when() {
+    let (mut world, mut app) = installed();
+    (app.state, app.since) = (DesiredState::Stopped, Timestamp(49_000));
+    everything(&mut world, ActiveState::Inactive, "success");
+    let ended = look(&world, &app, None, 60_000);
+    assert_eq!(ended.report.since, Timestamp(50_000));
+    // systemd forgot the units, and the daemon what it saw
+    world.units.clear();
+    let forgotten = look(&world, &app, None, 70_000);
+    assert_eq!((forgotten.report.state, forgotten.report.since), (AppState::Stopped, app.since));
+}
+
+#[test]
 fn a_failure_names_service_result_and_status() {
     let (mut world, app) = installed();
     set(&mut world, "forum-db.service", ActiveState::Failed, "exit-code", "failed");

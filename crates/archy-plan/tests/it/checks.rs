@@ -43,6 +43,14 @@ const ROWS: &[(&str, Severity, Setup)] = &[
         app.port_overrides.insert((8100, Protocol::Tcp), 9100);
         all.push(other);
     }),
+    ("port-privileged", Severity::Error, |app, _, _| {
+        app.port_overrides.insert((8100, Protocol::Tcp), 1023);
+    }),
+    ("port-privileged", Severity::Error, |_, seen, _| seen.lowest_port = Known::Yes(8101)),
+    ("not-checked", Severity::Note, |app, seen, _| {
+        app.port_overrides.insert((8100, Protocol::Tcp), 80);
+        seen.lowest_port = Known::No(Cause::new("no-proc", "No answer."));
+    }),
     ("disk-low", Severity::Error, |app, seen, _| {
         edit(app, |manifest| manifest.storage_bytes = Some(10 << 30));
         seen.disk_free_bytes = Known::Yes(10 << 30);

@@ -138,7 +138,7 @@ pub(crate) fn apply(world: &mut World, app: &mut DesiredApp, damage: &Damage) {
         Damage::Unread => {
             let files: Vec<String> = world.files.keys().cloned().collect();
             for file in files {
-                let unit = crate::world::unit_of(&file).unwrap_or_default();
+                let unit = archy_quadlet::unit_of(&file).unwrap_or_default();
                 if !world.is_active(&unit) {
                     world.loaded.remove(&file);
                     world.units.remove(&unit);

@@ -14,4 +14,5 @@ mod checks;
 mod damage;
 mod property;
 mod templates;
+mod updates;
 mod world;

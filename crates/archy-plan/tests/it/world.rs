@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use archy_manifest::model::Protocol;
 use archy_manifest::template::Placeholder;
-use archy_plan::observed::{ActiveState, ContainerState, FileState, UnitState};
+use archy_plan::observed::{ActiveState, ContainerState, FileState, SnapshotState, UnitState};
 use archy_plan::{DesiredApp, Intent, Known, Observed, Plan, Step, Strangers, plan, render_app};
 use archy_quadlet::HostFacts;
-use archy_types::{AppId, Digest, Health, PodmanVersion, Timestamp};
+use archy_types::{AppId, Digest, Generation, Health, PodmanVersion, Timestamp};
 
+/// How long a snapshot is kept, in milliseconds.
+pub(crate) const KEPT: i64 = 100_000;
 pub(crate) const OURS: &str = "io.archipelago.app";
 
 #[derive(Debug, Clone)]
@@ -27,6 +29,7 @@ pub(crate) struct World {
     pub(crate) secrets: BTreeMap<String, String>,
     pub(crate) app_files: BTreeMap<AppId, BTreeMap<String, FileState>>,
     pub(crate) listening: BTreeSet<(u16, Protocol)>,
+    pub(crate) snapshots: BTreeMap<AppId, BTreeMap<Generation, SnapshotState>>,
     pub(crate) host: HostFacts,
     pub(crate) clock: i64,
     pub(crate) made: u32,
@@ -65,6 +68,7 @@ impl World {
             secrets: BTreeMap::new(),
             app_files: BTreeMap::new(),
             listening: BTreeSet::new(),
+            snapshots: BTreeMap::new(),
             host: HostFacts {
                 podman: PodmanVersion::FLOOR,
                 controllers: ["memory", "cpu", "pids"].map(str::to_owned).to_vec(),
@@ -91,7 +95,10 @@ impl World {
             podman_secrets: Known::Yes(self.podman_secrets.clone()),
             secret_files: Known::Yes(self.secrets.clone()),
             app_files: Known::Yes(self.app_files.clone()),
+            snapshots: Known::Yes(self.snapshots.clone()),
+            data_sizes: BTreeMap::new(),
             listening: Known::Yes(self.listening.clone()),
+            lowest_port: Known::Yes(1024),
             disk_free_bytes: Known::Yes(1 << 40),
             memory_available_bytes: Known::Yes(1 << 40),
             architecture: "amd64".to_owned(),
@@ -144,6 +151,32 @@ impl World {
         })
     }
 
+    fn snapshot(&mut self, app: &DesiredApp, step: &Step) {
+        let labels = self.containers.values().filter_map(|container| container.labels.get(OURS));
+        let idle = !labels.into_iter().any(|label| label == app.manifest.id.as_str());
+        let snapshots = self.snapshots.entry(app.manifest.id.clone()).or_default();
+        match step {
+            Step::Snapshot { generation, .. } => {
+                assert!(idle, "saved while it runs");
+                let (taken, expires) = (Timestamp(self.clock), Timestamp(self.clock + KEPT));
+                let state = SnapshotState { taken, expires, bytes: 1, restored: None };
+                snapshots.insert(*generation, state);
+            }
+            Step::RestoreSnapshot { generation, wish } => {
+                assert!(idle, "put back while it runs");
+                let state = snapshots.get_mut(generation).expect("a snapshot to put back");
+                assert_ne!(state.restored, Some(*wish), "put back twice");
+                state.restored = Some(*wish);
+            }
+            Step::PruneSnapshots { generations } => {
+                for generation in generations {
+                    assert!(snapshots.remove(generation).is_some());
+                }
+            }
+            _ => {}
+        }
+    }
+
     pub(crate) fn apply(&mut self, app: &DesiredApp, step: &Step) {
         let id = &app.manifest.id;
         match step {
@@ -172,7 +205,7 @@ impl World {
                 assert!(!self.strangers.volumes.contains(name), "foreign volume {name}");
                 assert!(self.volumes.remove(name));
             }
-            Step::PurgeData => assert!(self.app_files.remove(id).is_some()),
+            Step::PurgeData => drop(self.app_files.remove(id)),
             Step::RemovePodmanSecret { name } => {
                 self.podman_secrets.remove(name);
             }
@@ -181,6 +214,9 @@ impl World {
             }
             Step::Reload => self.reload(),
             Step::StartUnits { units, .. } => self.start(app, units),
+            Step::Snapshot { .. } | Step::RestoreSnapshot { .. } | Step::PruneSnapshots { .. } => {
+                self.snapshot(app, step);
+            }
             _ => self.add(app, step),
         }
     }
@@ -255,7 +291,7 @@ impl World {
                     unit.active_since = Some(now);
                 });
             }
-            Step::RunHook { .. } | Step::AwaitReady { .. } => {}
+            Step::RunHook { .. } | Step::AwaitReady { .. } | Step::Soak { .. } => {}
             other => panic!("not an addition: {other:?}"),
         }
     }
@@ -296,7 +332,8 @@ impl World {
 
     pub(crate) fn reload(&mut self) {
         self.loaded = self.files.clone();
-        let known: BTreeSet<String> = self.loaded.keys().filter_map(|name| unit_of(name)).collect();
+        let known: BTreeSet<String> =
+            self.loaded.keys().filter_map(|name| archy_quadlet::unit_of(name)).collect();
         for name in &known {
             self.units
                 .entry(name.clone())
@@ -350,7 +387,8 @@ impl World {
         let container = name.trim_end_matches(".service").to_owned();
         let file = format!("{container}.container");
         let text = self.loaded.get(&file).unwrap_or_else(|| panic!("{name} is not loaded")).clone();
-        assert_eq!(Some(&text), self.files.get(&file), "{file} was not read again");
+        let on_disk = self.files.get(&file).map(|text| weighty(text));
+        assert_eq!(Some(weighty(&text)), on_disk, "{file} was not read again");
         let state = self.units.get(name).expect("unit").clone();
         assert_ne!(state.load, "masked", "{name} is masked");
         if state.active == ActiveState::Active {
@@ -458,10 +496,9 @@ fn values<'a>(text: &'a str, key: &'static str) -> impl Iterator<Item = &'a str>
     text.lines().filter_map(move |line| line.strip_prefix(key)?.strip_prefix('='))
 }
 
-pub(crate) fn unit_of(file: &str) -> Option<String> {
-    let (stem, kind) = file.rsplit_once('.')?;
-    Some(match kind {
-        "container" => format!("{stem}.service"),
-        _ => format!("{stem}-{kind}.service"),
-    })
+/// Lines that a container depends on.
+fn weighty(text: &str) -> Vec<&str> {
+    let light = ["Label=io.archipelago.generation=", "[Install]", "WantedBy=", "After=", "#"];
+    let lines = text.lines().filter(|line| !line.is_empty());
+    lines.filter(|line| !light.iter().any(|start| line.starts_with(start))).collect()
 }

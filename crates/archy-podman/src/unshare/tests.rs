@@ -79,3 +79,25 @@ async fn an_open_directory_is_not_lost_by_renames() {
         assert!(matches!(error, Err(UnshareError::Path(_))), "{bad}: {error:?}");
     }
 }
+
+#[tokio::test]
+async fn trees_are_copied_as_they_are_and_measured() {
+    use std::os::unix::fs::MetadataExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let unshare = here(dir.path()).within(Duration::from_secs(20));
+    let (source, target) = (dir.path().join("a"), dir.path().join("b"));
+    std::fs::create_dir_all(source.join("d")).unwrap();
+    std::fs::write(source.join("d/f"), [7; 100_000]).unwrap();
+    std::fs::hard_link(source.join("d/f"), source.join("g")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", source.join("link")).unwrap();
+    std::fs::set_permissions(source.join("d"), std::fs::Permissions::from_mode(0o2750)).unwrap();
+    unshare.copy_tree(&source, &target).await.unwrap();
+    assert_eq!(std::fs::read(target.join("d/f")).unwrap(), [7; 100_000]);
+    let node = |path: &str| target.join(path).symlink_metadata().unwrap();
+    assert_eq!(node("g").ino(), node("d/f").ino(), "one file with two names");
+    assert_eq!(node("d").mode() & 0o7777, 0o2750);
+    assert!(node("link").is_symlink());
+    let bytes = unshare.size_of(&target).await.unwrap();
+    assert!((100_000..300_000).contains(&bytes), "{bytes}");
+    assert!(unshare.size_of(&dir.path().join("nothing")).await.is_err());
+}

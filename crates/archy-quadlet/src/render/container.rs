@@ -13,8 +13,6 @@ use crate::unit::{Section, Unit};
 /// Attempts that the log of a health check keeps, and characters of each.
 const HEALTH_LOG_COUNT: u32 = 5;
 const HEALTH_LOG_SIZE: u32 = 1000;
-/// Seconds between checks until the first one passes: two are at the limit of what systemd starts.
-const STARTUP_INTERVAL_SECS: u32 = 3;
 
 /// Renders the file of one container.
 pub(super) fn file(
@@ -24,11 +22,7 @@ pub(super) fn file(
     image: &str,
 ) -> Result<UnitFile, RenderError> {
     let container = names::container(input.manifest, name);
-    let probe = matches!(
-        service.health.as_ref().map(|health| &health.probe),
-        Some(Probe::Http { .. } | Probe::Tcp { .. })
-    );
-    let mounts = mounts::mounts(input, name, service, probe)?;
+    let mounts = mounts::mounts(input, name, service, service.health.is_some())?;
     let mut unit = Unit::with_head(HEAD);
     service::unit(&mut unit, input, name, service, &mounts)?;
     let section = Writer { section: unit.section("Container"), name };
@@ -117,7 +111,7 @@ fn write(
     limits::write(out.section, input, out.name, service)?;
     log(&mut out, input, service, container)?;
     if let Some(health) = service.health.as_ref().filter(|_| !service.oneshot) {
-        self::health(&mut out, health)?;
+        self::health(&mut out, service, health)?;
     }
     out.section.push("StopTimeout", Value::number(service.stop_grace_secs));
     if let Some(signal) = &service.stop_signal {
@@ -201,35 +195,37 @@ fn log(
     out.put("LogOpt", Value::raw(&format!("max-size={bytes}")))
 }
 
-fn health(out: &mut Writer<'_>, health: &HealthCheck) -> Result<(), RenderError> {
-    let timeout = health.timeout_secs.to_string();
-    let words: Vec<String> = match &health.probe {
-        Probe::Http { port, path } => {
-            let path = path.trim_start_matches('/');
-            let target = format!("127.0.0.1:{port}/{path}");
-            [PROBE_IN_CONTAINER, "http", &target, "--timeout-secs", &timeout].map(Into::into).into()
-        }
-        Probe::Tcp { port } => {
-            let target = format!("127.0.0.1:{port}");
-            [PROBE_IN_CONTAINER, "tcp", &target, "--timeout-secs", &timeout].map(Into::into).into()
-        }
-        Probe::Exec(words) => words.clone(),
+/// Writes the health check. The probe keeps the manifest's timeout itself; until it was well for the
+/// first time it tries again and again, so that a start does not last longer than the app needs.
+/// Podman's startup check would do that too, with one more process and one more timer for each start.
+fn health(
+    out: &mut Writer<'_>,
+    service: &Service,
+    health: &HealthCheck,
+) -> Result<(), RenderError> {
+    let start_secs = service::start_secs(service);
+    let (timeout, patience) = (health.timeout_secs.to_string(), start_secs.to_string());
+    let http =
+        |port: &u16, path: &str| format!("127.0.0.1:{port}/{}", path.trim_start_matches('/'));
+    let (verb, target, words): (_, _, &[String]) = match &health.probe {
+        Probe::Http { port, path } => ("http", Some(http(port, path)), &[]),
+        Probe::Tcp { port } => ("tcp", Some(format!("127.0.0.1:{port}")), &[]),
+        Probe::Exec(words) => ("exec", None, words),
     };
-    let timeout = Value::seconds(health.timeout_secs);
-    out.put("HealthCmd", Value::json(&words))?;
+    let mut command = vec![PROBE_IN_CONTAINER.to_owned(), verb.to_owned()];
+    command.extend(target);
+    let limits = ["--timeout-secs", &timeout, "--patience-secs", &patience];
+    command.extend(limits.map(str::to_owned));
+    if let Probe::Exec(_) = health.probe {
+        command.push("--".to_owned());
+    }
+    command.extend_from_slice(words);
+    out.put("HealthCmd", Value::json(&command))?;
     out.section.push("HealthInterval", Value::seconds(health.interval_secs));
-    out.section.push("HealthTimeout", timeout.clone());
+    let longest = start_secs.saturating_add(health.timeout_secs);
+    out.section.push("HealthTimeout", Value::seconds(longest));
     out.section.push("HealthRetries", Value::number(health.retries));
     out.section.push("HealthStartPeriod", Value::seconds(health.start_period_secs));
-    // Until it passes for the first time it is asked often, so that a start does not last for an
-    // interval more than the app needs. It never restarts the container: that is systemd's part,
-    // when the start runs into its deadline.
-    out.put("HealthStartupCmd", Value::json(&words))?;
-    let often = health.interval_secs.min(STARTUP_INTERVAL_SECS);
-    out.section.push("HealthStartupInterval", Value::seconds(often));
-    out.section.push("HealthStartupTimeout", timeout);
-    out.fixed("HealthStartupRetries", "0");
-    out.fixed("HealthStartupSuccess", "1");
     out.section.push("HealthMaxLogCount", Value::number(HEALTH_LOG_COUNT));
     out.section.push("HealthMaxLogSize", Value::number(HEALTH_LOG_SIZE));
     out.fixed("HealthOnFailure", "kill");

@@ -31,7 +31,7 @@ const PORT_FREE_SECS: &str = "20";
 const STOPPED_BY_SIGNAL: &str = "143 130 137";
 
 /// Seconds from the start until the service must be ready.
-fn start_secs(service: &Service) -> u32 {
+pub(super) fn start_secs(service: &Service) -> u32 {
     if service.oneshot {
         return ONESHOT_SECS;
     }

@@ -11,6 +11,7 @@ use super::{HEAD, LABEL_APP, LABEL_MANIFEST, LABEL_SERVICE, LABEL_SHARED, mounts
 use crate::error::RenderError;
 use crate::escape::Value;
 use crate::input::{RenderInput, UnitFile, UnitRole};
+use crate::kind::FileKind;
 use crate::unit::Unit;
 
 /// Seconds that a build may take.
@@ -51,8 +52,8 @@ fn network_file(
     section.push("Options", Value::fixed("isolate=true"));
     finish(&mut unit);
     Ok(UnitFile {
-        file_name: format!("{name}.network"),
-        unit: format!("{name}-network.service"),
+        file_name: FileKind::Network.file(name),
+        unit: FileKind::Network.unit(name),
         role: UnitRole::Network { name: name.to_owned(), shared },
         text: super::text(&unit, input.host.podman)?,
     })
@@ -73,8 +74,8 @@ pub(super) fn volumes(input: &RenderInput<'_>) -> Result<Vec<UnitFile>, RenderEr
         }
         finish(&mut unit);
         Ok(UnitFile {
-            file_name: format!("{name}.volume"),
-            unit: format!("{name}-volume.service"),
+            file_name: FileKind::Volume.file(&name),
+            unit: FileKind::Volume.unit(&name),
             text: super::text(&unit, input.host.podman)?,
             role: UnitRole::Volume(name),
         })
@@ -121,8 +122,8 @@ pub(super) fn build(
     unit.section("Service").push("TimeoutStartSec", Value::seconds(BUILD_SECS));
     finish(&mut unit);
     Ok(Some(UnitFile {
-        file_name: format!("{container}.build"),
-        unit: format!("{container}-build.service"),
+        file_name: FileKind::Build.file(&container),
+        unit: FileKind::Build.unit(&container),
         role: UnitRole::Build(name.clone()),
         text: super::text(&unit, input.host.podman)?,
     }))

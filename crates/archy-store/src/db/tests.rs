@@ -11,6 +11,7 @@ use crate::journal::{NewOperation, Phase, StepState};
 use crate::{Desired, Options, Store, StoreError};
 
 const V1: &str = include_str!("migrations/fixtures/v1.sql");
+const V2: &str = include_str!("migrations/fixtures/v2.sql");
 
 fn schema(connection: &Connection) -> Vec<String> {
     let sql = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name";
@@ -40,6 +41,28 @@ async fn a_file_of_version_1_is_copied_and_brought_to_today() {
     assert_eq!(migrations::version(&before).unwrap(), 1);
     let migrated = Connection::open(&path).unwrap();
     assert_eq!(migrations::version(&migrated).unwrap(), migrations::LATEST);
+    let mut fresh = Connection::open_in_memory().unwrap();
+    migrations::migrate(&mut fresh).unwrap();
+    assert_eq!(schema(&migrated), schema(&fresh), "an old and a new file end alike");
+}
+
+#[tokio::test]
+async fn a_file_of_version_2_has_room_for_what_an_update_replaces() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(super::FILE);
+    Connection::open(&path).unwrap().execute_batch(V2).unwrap();
+
+    let store = Store::open(&Options::new(dir.path())).unwrap();
+    let notes = AppId::new("notes").unwrap();
+    let app = store.app(&notes).await.unwrap().unwrap();
+    assert_eq!((app.generation.0, app.data_due.clone()), (7, None));
+    assert_eq!(store.previous().await.unwrap(), []);
+    assert_eq!(store.events(Some(&notes), None, 5).await.unwrap().len(), 1);
+    drop(store);
+
+    let before = Connection::open(dir.path().join("state.before-migration-2.db")).unwrap();
+    assert_eq!(migrations::version(&before).unwrap(), 2);
+    let migrated = Connection::open(&path).unwrap();
     let mut fresh = Connection::open_in_memory().unwrap();
     migrations::migrate(&mut fresh).unwrap();
     assert_eq!(schema(&migrated), schema(&fresh), "an old and a new file end alike");

@@ -14,10 +14,11 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use archy_types::durable::{self, FileOp, Staged};
 use archy_types::{Code, UserError};
 
 pub use certs::ensure_cert;
-pub use secrets::{SecretKind, SecretStore};
+pub use secrets::SecretStore;
 
 use crate::error::StoreError;
 
@@ -35,9 +36,6 @@ pub enum FileError {
     /// A name that is no plain file name.
     #[error("{0:?} is not a name for a secret: use letters, digits, '.', '_' and '-'")]
     SecretName(String),
-    /// A kind that is not known.
-    #[error("{0:?} is not a kind of secret: hex16, hex32, base64, bcrypt or supplied")]
-    SecretKind(String),
     /// A secret that is not there.
     #[error("there is no secret {0:?}")]
     SecretMissing(String),
@@ -83,7 +81,6 @@ impl FileError {
                 _ => "file-io",
             },
             Self::SecretName(_) => "secret-name",
-            Self::SecretKind(_) => "secret-kind",
             Self::SecretMissing(_) => "secret-missing",
             Self::SecretExists(_) => "secret-exists",
             Self::CertWithoutKey { .. } => "cert-without-key",
@@ -99,7 +96,7 @@ impl FileError {
             "disk-full" => "free some disk space; the old file is as it was",
             "file-read-only" => "the file system is mounted read-only; check the disk",
             "file-permission" => "check the owner and mode of the file and its directory",
-            "secret-name" | "secret-kind" => "correct the manifest",
+            "secret-name" => "correct the manifest",
             "secret-missing" => "install the app again, or supply the value; data is not touched",
             "secret-exists" => "say that it is to be replaced",
             "cert-without-key" => {
@@ -134,16 +131,15 @@ impl From<FileError> for UserError {
     }
 }
 
-/// Writes a file so that after a crash either the old or the new one is there, whole.
-///
-/// Temporary file in the same directory, fsync, mode, rename, fsync of the directory. A symlink at
-/// `path` is replaced, not followed.
+/// Writes a file so that after a crash either the old or the new one is there, whole (see
+/// [`durable::replace`]). A symlink at `path` is replaced, not followed.
 ///
 /// # Errors
 /// [`FileError::Io`]; `path` is then as it was.
 pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
-    let temporary = write_temporary(path, bytes, mode)?;
-    publish(path, fs::rename(&temporary, path), &temporary)
+    let temporary = temporary_name(path);
+    let ops = durable::replace(&[Staged { temporary: &temporary, target: path }]);
+    carry_out(&ops, &temporary, bytes, mode).map_err(FileError::io(path))
 }
 
 /// Like [`write_atomic`], but leaves a file that is there alone; says whether it wrote one.
@@ -151,16 +147,13 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileErro
 /// # Errors
 /// [`FileError::Io`].
 pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, FileError> {
-    let temporary = write_temporary(path, bytes, mode)?;
-    let linked = fs::hard_link(&temporary, path);
-    if let Err(error) = &linked
-        && error.kind() == io::ErrorKind::AlreadyExists
-    {
-        remove_temporary(&temporary);
-        return Ok(false);
+    let temporary = temporary_name(path);
+    let ops = durable::create(Staged { temporary: &temporary, target: path });
+    match carry_out(&ops, &temporary, bytes, mode) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(FileError::io(path)(error)),
     }
-    let made = linked.and_then(|()| fs::remove_file(&temporary));
-    publish(path, made, &temporary).map(|()| true)
 }
 
 /// Makes a directory (and what is above it) with mode 0700, and narrows one that is wider.
@@ -168,13 +161,21 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, FileError
 /// # Errors
 /// [`FileError::Io`].
 pub fn private_dir(dir: &Path) -> Result<(), FileError> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(FileError::io(dir))?;
+    if !dir.is_dir() {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(FileError::io(dir))?;
+        // what is written in it is no safer than its own name
+        sync_parent(dir).map_err(FileError::io(dir))?;
+    }
     set_mode(dir, 0o700)
 }
 
 /// Makes what was renamed into or out of a file's directory last.
 pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
-    fs::File::open(parent(path))?.sync_all()
+    fs::File::open(durable::parent(path))?.sync_all()
 }
 
 /// Sets a mode if it is another.
@@ -186,32 +187,36 @@ fn set_mode(path: &Path, mode: u32) -> Result<(), FileError> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(FileError::io(path))
 }
 
-fn write_temporary(path: &Path, bytes: &[u8], mode: u32) -> Result<PathBuf, FileError> {
+fn temporary_name(path: &Path) -> PathBuf {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = parent(path).join(format!(".{name}.{}-{number}.tmp", std::process::id()));
-    let write = || {
-        remove_stale(&temporary)?;
-        let options = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).clone();
-        let mut file = options.open(&temporary)?;
-        file.write_all(bytes)?;
-        file.set_permissions(fs::Permissions::from_mode(mode))?;
-        file.sync_all()
-    };
-    if let Err(source) = write() {
-        remove_temporary(&temporary);
-        return Err(FileError::Io { path: path.to_owned(), source });
-    }
-    Ok(temporary)
+    durable::parent(path).join(format!(".{name}.{}-{number}.tmp", std::process::id()))
 }
 
-fn publish(path: &Path, moved: io::Result<()>, temporary: &Path) -> Result<(), FileError> {
-    let result = moved.and_then(|()| sync_parent(path));
-    if result.is_err() {
+/// Carries out the operations in order; when one fails, no temporary file is left.
+fn carry_out(ops: &[FileOp], temporary: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let done = ops.iter().try_for_each(|op| perform(op, bytes, mode));
+    if done.is_err() {
         remove_temporary(temporary);
     }
-    result.map_err(FileError::io(path))
+    done
+}
+
+fn perform(op: &FileOp, bytes: &[u8], mode: u32) -> io::Result<()> {
+    match op {
+        FileOp::Write(path) => {
+            remove_stale(path)?;
+            let options = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).clone();
+            let mut file = options.open(path)?;
+            file.write_all(bytes)?;
+            file.set_permissions(fs::Permissions::from_mode(mode))
+        }
+        FileOp::Sync(path) | FileOp::SyncDir(path) => fs::File::open(path)?.sync_all(),
+        FileOp::Rename { from, to } => fs::rename(from, to),
+        FileOp::Link { from, to } => fs::hard_link(from, to),
+        FileOp::Remove(path) => remove_stale(path),
+    }
 }
 
 /// A file of this name can only be left from a crash of a process with the same id.
@@ -225,12 +230,5 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 fn remove_temporary(path: &Path) {
     if let Err(error) = remove_stale(path) {
         tracing::warn!(path = %path.display(), %error, "cannot remove a temporary file");
-    }
-}
-
-fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
     }
 }

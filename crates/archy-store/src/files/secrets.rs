@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use archy_types::Secret;
+use archy_types::{Secret, SecretKind};
 use base64::Engine as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use rand::TryRngCore as _;
@@ -20,35 +20,6 @@ const HASH_KEY: &str = ".hash-key";
 const PLAINTEXT: &str = ".pw";
 /// Work factor of a bcrypt hash.
 const BCRYPT_COST: u32 = 10;
-
-/// Kind of a secret, as manifests write it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SecretKind {
-    /// 16 random bytes as hex.
-    Hex16,
-    /// 32 random bytes as hex.
-    Hex32,
-    /// 32 random bytes as base64.
-    Base64,
-    /// A bcrypt hash in `<name>`, its plaintext (16 random bytes as hex) in `<name>.pw`.
-    Bcrypt,
-    /// Not generated: the owner supplies it.
-    Supplied,
-}
-
-impl std::str::FromStr for SecretKind {
-    type Err = FileError;
-    fn from_str(text: &str) -> Result<Self, FileError> {
-        match text {
-            "hex16" => Ok(Self::Hex16),
-            "hex32" => Ok(Self::Hex32),
-            "base64" => Ok(Self::Base64),
-            "bcrypt" => Ok(Self::Bcrypt),
-            "supplied" => Ok(Self::Supplied),
-            other => Err(FileError::SecretKind(other.to_owned())),
-        }
-    }
-}
 
 /// The node's secrets.
 #[derive(Debug, Clone)]

@@ -134,6 +134,19 @@ pub(super) fn finish(
     Ok(())
 }
 
+/// Notes why an operation that has not ended goes back.
+pub(crate) fn goes_back(
+    connection: &Connection,
+    id: OperationId,
+    cause: &Cause,
+) -> Result<(), Fault> {
+    require(connection, id, Phase::Running, |from| !from.is_end())?;
+    let sql = "UPDATE operations SET cause_code = ?, cause_text = ? WHERE id = ?";
+    let values = params![cause.code.as_str(), cause.text, id.0];
+    connection.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
 pub(super) fn operation(
     connection: &Connection,
     id: OperationId,

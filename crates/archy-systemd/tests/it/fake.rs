@@ -113,6 +113,14 @@ impl FakeManager {
     }
 }
 
+fn row(unit: &str, [load, active, sub]: [&str; 3]) -> Row {
+    let text = str::to_owned;
+    let object = path(&unit_path(unit));
+    let (job, job_path) = (text("start"), path("/job/7"));
+    let (title, following) = (text("Web"), String::new());
+    (text(unit), title, text(load), text(active), text(sub), following, object, 7, job, job_path)
+}
+
 #[interface(name = "org.freedesktop.systemd1.Manager")]
 impl FakeManager {
     fn subscribe(&self) {
@@ -162,19 +170,18 @@ impl FakeManager {
 
     fn list_units_by_patterns(&self, states: Vec<String>, patterns: Vec<String>) -> Vec<Row> {
         self.note(format!("list {states:?} {patterns:?}"));
-        let text = str::to_owned;
-        vec![(
-            text("web.service"),
-            text("Web"),
-            text("loaded"),
-            text("activating"),
-            text("auto-restart"),
-            String::new(),
-            path(&unit_path("web.service")),
-            7,
-            text("start"),
-            path("/job/7"),
-        )]
+        match patterns.iter().any(|pattern| pattern == "web.service") {
+            true => vec![row("web.service", ["loaded", "active", "running"])],
+            false => vec![row("web.service", ["loaded", "activating", "auto-restart"])],
+        }
+    }
+
+    fn list_units_by_names(&self, names: Vec<String>) -> Vec<Row> {
+        let states = |name: &str| match name {
+            "missing.service" => ["not-found", "inactive", "dead"],
+            _ => ["loaded", "inactive", "dead"],
+        };
+        names.iter().map(|name| row(name, states(name))).collect()
     }
 
     #[zbus(property)]
@@ -215,14 +222,6 @@ impl FakeUnit {
     #[zbus(property)]
     fn sub_state(&self) -> String {
         "running".to_owned()
-    }
-    #[zbus(property)]
-    fn unit_file_state(&self) -> String {
-        "generated".to_owned()
-    }
-    #[zbus(property)]
-    fn need_daemon_reload(&self) -> bool {
-        true
     }
     #[zbus(property)]
     fn active_enter_timestamp(&self) -> u64 {

@@ -24,7 +24,7 @@ pub(crate) struct Args {
 }
 
 /// What the owner chooses with an install.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct Choices {
     /// A setting, as KEY=VALUE; KEY=@PATH reads it from a file, KEY=@- from standard input
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -39,6 +39,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), CommandErro
     let params = params(context, &args.target, args.choices)?;
     let app = params.id.clone();
     let accepted = context.client.call::<PackageInstall>(params).await?;
+    if let Some(warning) = &accepted.warning {
+        context.ui.warn(warning);
+    }
     let Some(id) = accepted.operation.filter(|_| context.wait) else {
         return context.ui.result(&accepted, |_| match accepted.operation {
             Some(_) => {

@@ -19,8 +19,7 @@ pub(crate) struct Words {
     pub(crate) already: &'static str,
 }
 
-/// Asks for the action on every app first, then waits for all of them. The first failure is
-/// reported after the others have ended.
+/// Does an action that takes nothing but an app, on each of these.
 pub(crate) async fn run<M>(
     context: &Context,
     apps: &[String],
@@ -29,10 +28,24 @@ pub(crate) async fn run<M>(
 where
     M: Method<Params = AppParams, Result = AcceptedResult>,
 {
+    let params = apps.iter().map(|app| AppParams { id: app.clone() });
+    each::<M>(context, params, words).await
+}
+
+/// Asks for the action on every app first, then waits for all of them. The first failure is
+/// reported after the others have ended.
+pub(crate) async fn each<M>(
+    context: &Context,
+    params: impl Iterator<Item = M::Params>,
+    words: Words,
+) -> Result<(), CommandError>
+where
+    M: Method<Result = AcceptedResult>,
+{
     let mut failures = Vec::new();
     let mut accepted = Vec::new();
-    for app in apps {
-        match context.client.call::<M>(AppParams { id: app.clone() }).await {
+    for params in params {
+        match context.client.call::<M>(params).await {
             Ok(answer) => accepted.push(answer),
             Err(error) => failures.push(CommandError::from(error)),
         }

@@ -12,10 +12,12 @@ pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod plan;
 pub(crate) mod restart;
+pub(crate) mod rollback;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod uninstall;
+pub(crate) mod update;
 
 use crate::cli::Command;
 use crate::context::Context;
@@ -32,6 +34,8 @@ pub(crate) async fn dispatch(context: &Context, command: Command) -> Result<(), 
         Command::Start(args) => start::run(context, &args).await,
         Command::Stop(args) => stop::run(context, &args).await,
         Command::Restart(args) => restart::run(context, &args).await,
+        Command::Update(args) => update::run(context, args).await,
+        Command::Rollback(args) => rollback::run(context, &args).await,
         Command::Uninstall(args) => uninstall::run(context, &args).await,
         Command::Logs(args) => logs::run(context, args).await,
         Command::Exec(args) => exec::run(context, args).await,

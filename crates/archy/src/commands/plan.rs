@@ -18,6 +18,8 @@ enum Action {
     Stop,
     Restart,
     Uninstall,
+    Update,
+    Rollback,
 }
 
 /// Arguments.
@@ -25,12 +27,15 @@ enum Action {
 pub(crate) struct Args {
     /// The action
     action: Action,
-    /// The app; for an install also the path of a manifest
+    /// The app; for an install or an update also the path of a manifest
     #[arg(value_name = "APP|PATH")]
     target: String,
     /// For an uninstall: also its data
     #[arg(long)]
     purge: bool,
+    /// For a rollback: the data stays as it is
+    #[arg(long)]
+    keep_data: bool,
     #[command(flatten)]
     choices: Choices,
 }
@@ -45,8 +50,12 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), CommandErro
         Action::Stop => (PlanAction::Stop, app(args.target)),
         Action::Restart => (PlanAction::Restart, app(args.target)),
         Action::Uninstall => (PlanAction::Uninstall, app(args.target)),
+        Action::Update => {
+            (PlanAction::Update, install::params(context, &args.target, args.choices)?)
+        }
+        Action::Rollback => (PlanAction::Rollback, app(args.target)),
     };
-    let params = PlanParams { action, target, purge: args.purge };
+    let params = PlanParams { action, target, purge: args.purge, keep_data: args.keep_data };
     let plan = context.client.call::<PackagePlan>(params).await?;
     context.ui.result(&plan, |paint| render(&plan, paint))?;
     match plan.allowed {
@@ -63,7 +72,7 @@ fn app(id: String) -> InstallParams {
     InstallParams { id, ..InstallParams::default() }
 }
 
-fn render(plan: &PlanResult, paint: &Paint) -> String {
+pub(crate) fn render(plan: &PlanResult, paint: &Paint) -> String {
     let mut out = String::new();
     if plan.steps.is_empty() {
         out.push_str("Nothing to do: it is already so.\n");

@@ -6,13 +6,13 @@ use archy_api::package::{InstallParams, PlanAction, PlanParams, UninstallParams}
 use super::lifecycle::{self, Words};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
-use crate::ui::Style;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The app
-    app: String,
+    /// Apps
+    #[arg(required = true, value_name = "APP")]
+    apps: Vec<String>,
     /// Also remove its data, volumes and secrets, for good
     #[arg(long)]
     purge: bool,
@@ -24,32 +24,34 @@ pub(crate) struct Args {
 /// Runs it.
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<(), CommandError> {
     if args.purge && !args.yes {
-        confirm(context, &args.app).await?;
+        confirm(context, &args.apps).await?;
     }
-    let params = UninstallParams { id: args.app.clone(), purge: args.purge };
-    let answer = context.client.call::<PackageUninstall>(params).await?;
     let words = Words {
         done: if args.purge { "and its data are gone" } else { "is uninstalled; its data stays" },
         going: "is being uninstalled",
         already: "is already uninstalled",
     };
-    let line = lifecycle::end(context, &answer, words).await?;
-    context.ui.result(&answer, |paint| paint.paint(Style::Good, &line))
+    let params = args.apps.iter().map(|app| UninstallParams { id: app.clone(), purge: args.purge });
+    lifecycle::each::<PackageUninstall>(context, params, words).await
 }
 
 /// Names what will go, and asks.
-async fn confirm(context: &Context, app: &str) -> Result<(), CommandError> {
-    let params = PlanParams {
-        action: PlanAction::Uninstall,
-        target: InstallParams { id: app.to_owned(), ..InstallParams::default() },
-        purge: true,
-    };
-    let plan = context.client.call::<PackagePlan>(params).await?;
-    let mut stakes = format!("This removes {app} and, for good:");
-    for step in plan.steps.iter().filter(|step| step.kind.starts_with("purge")) {
-        stakes.push_str(&format!("\n  - {}", step.text));
+async fn confirm(context: &Context, apps: &[String]) -> Result<(), CommandError> {
+    let mut stakes = Vec::new();
+    for app in apps {
+        let params = PlanParams {
+            action: PlanAction::Uninstall,
+            target: InstallParams { id: app.clone(), ..InstallParams::default() },
+            purge: true,
+            keep_data: false,
+        };
+        let plan = context.client.call::<PackagePlan>(params).await?;
+        stakes.push(format!("This removes {app} and, for good:"));
+        let purges = plan.steps.iter().filter(|step| step.kind.starts_with("purge"));
+        stakes.extend(purges.map(|step| format!("  - {}", step.text)));
     }
-    let question = format!("Remove all of it from {app}?");
+    let (stakes, question) =
+        (stakes.join("\n"), format!("Remove all of it from {}?", apps.join(", ")));
     match context.ui.confirm(&stakes, &question, "--yes")? {
         true => Ok(()),
         false => Err(CommandError::new(Kind::Failed, "not-confirmed", "Nothing was changed.")),

@@ -103,6 +103,48 @@ fn a_purge_asks() {
 }
 
 #[test]
+fn several_apps_are_uninstalled() {
+    let fake = Fake::start();
+    fake.run(&["install", "wiki"]).code(0);
+    fake.run(&["uninstall", "blog", "nothing", "wiki"])
+        .code(4)
+        .out("blog is uninstalled; its data stays.")
+        .out("wiki is uninstalled; its data stays.")
+        .err("error[app-not-found]");
+}
+
+#[test]
+fn updates_are_independent_and_may_need_consent() {
+    let fake = Fake::start();
+    fake.run(&["update", "blog"])
+        .code(0)
+        .out("blog is updated.")
+        .err("note[update-downtime]: The app is away while it is stopped.");
+    assert_eq!(fake.params("package.update"), json!({"id": "blog"}));
+    let run = fake.run(&["update", "broken", "blog"]).code(1).out("blog is updated.");
+    run.err("error[image-pull-failed]");
+    fake.run(&["update", "greedy"])
+        .code(2)
+        .err("  - The service main asks for NET_ADMIN.")
+        .err("hint: Add --yes to confirm.");
+    fake.run(&["update", "greedy", "--yes"]).code(0).out("greedy is updated.");
+    assert_eq!(fake.params("package.update")["consent"], "sha256:00");
+    let run = fake.run(&["update", "--all"]);
+    run.code(1).out("blog is updated.").out("mail is up to date.").err("image-pull-failed");
+    fake.run(&["update"]).code(2);
+}
+
+#[test]
+fn a_rollback_asks() {
+    let fake = Fake::start();
+    fake.run(&["rollback", "blog"]).code(2).err("error[confirmation-needed]");
+    assert!(fake.called("package.rollback").is_none());
+    fake.run(&["rollback", "blog", "--yes"]).code(0).out("blog is back at the version before");
+    assert_eq!(fake.params("package.rollback"), json!({"id": "blog", "keep_data": false}));
+    fake.run(&["rollback", "nothing", "--yes"]).code(4).err("app-not-found");
+}
+
+#[test]
 fn plans() {
     let fake = Fake::start();
     golden("plan.txt", &fake.run(&["plan", "uninstall", "blog", "--purge"]).code(0).out);

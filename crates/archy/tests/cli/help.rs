@@ -17,6 +17,8 @@ fn help_texts() {
         &["status"],
         &["plan"],
         &["start"],
+        &["update"],
+        &["rollback"],
         &["uninstall"],
         &["logs"],
         &["exec"],

@@ -121,6 +121,7 @@ impl Desk {
             settings: BTreeMap::new(),
             port_overrides: BTreeMap::new(),
             package_dir: Some("/var/lib/archipelago/sideload/app".into()),
+            data_due: None,
         })
     }
 

@@ -154,7 +154,10 @@ impl Host {
             podman_secrets: self.seen("podman-secrets", &model.podman_secrets),
             secret_files: self.seen("secret-files", &model.secret_files),
             app_files: self.seen("app-files", &model.app_files),
+            snapshots: Known::Yes(BTreeMap::new()),
+            data_sizes: BTreeMap::new(),
             listening: self.seen("listening", &model.foreign_ports),
+            lowest_port: self.seen("lowest-port", &1024),
             disk_free_bytes: self.seen("disk", &self.disk_free),
             memory_available_bytes: self.seen("memory", &(4096 * MIB)),
             architecture: "amd64".to_owned(),
@@ -203,6 +206,10 @@ impl Host {
             Step::PurgeVolume { name } => drop(self.model.volumes.remove(name)),
             Step::PurgeData => drop(self.model.app_files.remove(&app.manifest.id)),
             Step::RunHook { .. } | Step::AwaitReady { .. } => {}
+            Step::Snapshot { .. }
+            | Step::RestoreSnapshot { .. }
+            | Step::Soak { .. }
+            | Step::PruneSnapshots { .. } => {}
             other => self.keep(app, other)?,
         }
         Ok(())

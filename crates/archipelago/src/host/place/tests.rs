@@ -28,6 +28,7 @@ fn host(root: &Path) -> SystemHost {
         hook_files_dir: at("hooks"),
         host_ip: None,
         public_host: None,
+        keep_snapshots: std::time::Duration::from_secs(60),
         role_defaults: std::collections::BTreeMap::new(),
     })
     .unwrap()
@@ -114,18 +115,44 @@ async fn files_get_the_owner_of_their_directory() {
     assert!(failure.error.message.contains("a.crt"), "{failure}");
 }
 
+/// An app with a second service and a secret.
+fn manifest() -> archy_manifest::Manifest {
+    let service = |name: &str| {
+        format!(
+            "    {name}:\n      image: registry.example/{name}:1\n      secret_env: {{ T: demo-token }}\n"
+        )
+    };
+    let text = format!(
+        "app:\n  id: demo\n  name: N\n  version: 1.0.0\n  description: D\n  secrets: {{ demo-token: hex16 }}\n  \
+         services:\n{}{}",
+        service("main"),
+        service("db")
+    );
+    archy_manifest::Manifest::parse(text.as_bytes()).unwrap()
+}
+
+#[tokio::test]
+async fn errors_hold_no_secrets() {
+    let root = tempfile::tempdir().unwrap();
+    let host = host(root.path());
+    host.generate_secret("demo-token", archy_types::SecretKind::Hex16).await.unwrap();
+    let value = std::fs::read_to_string(root.path().join("secrets/demo-token")).unwrap();
+    let text = format!("login with {value} was refused");
+    assert_eq!(host.strike_secrets(&manifest(), text).await, "login with ••• was refused");
+}
+
 #[tokio::test]
 async fn logs_go_with_the_data() {
     let root = tempfile::tempdir().unwrap();
     let host = host(root.path());
     let logs = root.path().join("data/logs");
     std::fs::create_dir_all(&logs).unwrap();
-    for name in ["demo.log", "demo.log.1", "demo-two.log", "demo2.log"] {
+    for name in ["demo.log", "demo.log.1", "demo-db.log", "demo-two.log", "demo2.log"] {
         std::fs::write(logs.join(name), "2026-05-01T10:00:00Z stdout F bye\n").unwrap();
     }
     assert_eq!(host.kept_log("demo", 5).await[0].text, "bye");
     host.make_directory(&app(), "", None).await.unwrap();
-    host.purge_data(&app()).await.unwrap();
+    host.purge_data(&manifest()).await.unwrap();
     assert!(!root.path().join("data/demo").exists());
     let mut left: Vec<_> =
         std::fs::read_dir(&logs).unwrap().map(|entry| entry.unwrap().file_name()).collect();

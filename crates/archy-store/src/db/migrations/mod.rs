@@ -6,15 +6,19 @@
 
 mod m0001_desired_and_journal;
 mod m0002_history_sessions_settings;
+mod m0003_previous_state;
 
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The steps in order; step `n` (from 1) leads to version `n`.
-pub(crate) const STEPS: &[&str] =
-    &[m0001_desired_and_journal::SQL, m0002_history_sessions_settings::SQL];
+pub(crate) const STEPS: &[&str] = &[
+    m0001_desired_and_journal::SQL,
+    m0002_history_sessions_settings::SQL,
+    m0003_previous_state::SQL,
+];
 
 /// The version this release writes.
-pub(crate) const LATEST: u32 = 2;
+pub(crate) const LATEST: u32 = 3;
 const _: () = assert!(STEPS.len() == LATEST as usize);
 
 /// Version of a database; 0 for an empty one.

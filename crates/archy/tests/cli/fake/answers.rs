@@ -40,7 +40,12 @@ pub(crate) fn answer(world: &mut World, request: &Request) -> Answer {
         }
         "package.config.get" => Ok(config()),
         "package.exec" => exec(&params),
+        "package.plan" if params["action"] == "update" => plan_update(&id),
         "package.plan" => plan(&id),
+        "package.update" if id == "greedy" && params["consent"] != "sha256:00" => {
+            refused(REFUSED, "consent-needed", "It now wants more.")
+        }
+        "package.update" => install(world, &id),
         _ => change(world, &request.method, &id),
     }
 }
@@ -63,6 +68,7 @@ fn change(world: &mut World, method: &str, id: &str) -> Answer {
         "package.start" => ("start", AppState::Starting),
         "package.stop" => ("stop", AppState::Stopping),
         "package.restart" => ("restart", AppState::Starting),
+        "package.rollback" => ("rollback", AppState::Updating),
         "package.uninstall" => ("uninstall", AppState::Removing),
         "package.config.set" => ("config", AppState::Starting),
         _ => return refused(-32601, "method-not-found", "Not found: no such method."),
@@ -105,6 +111,22 @@ fn plan(id: &str) -> Answer {
                 "diff": "-Image=a\n+Image=b\n"},
             {"kind": "purge-volume", "text": "Removes volume blog-data with its data",
                 "reason": "the owner asked for a purge", "target": "blog-data"}]}))
+}
+
+fn plan_update(id: &str) -> Answer {
+    if id == "mail" {
+        return refused(REFUSED, "manifest-not-found", "Not found: no manifest.");
+    }
+    let wider = json!({"severity": "warning", "code": "rights-widened",
+        "message": "The service main asks for NET_ADMIN.", "mend": null});
+    let time = json!({"severity": "note", "code": "update-downtime",
+        "message": "The app is away while it is stopped.", "mend": null});
+    let checks = if id == "greedy" { json!([wider, time]) } else { json!([time]) };
+    let manifest = if id == "same" { "sha256:00" } else { "sha256:01" };
+    let manifest = if id == "greedy" { "sha256:00" } else { manifest };
+    Ok(json!({"package_id": id, "generation": 2, "manifest": manifest, "allowed": true,
+        "checks": checks, "steps": [
+            {"kind": "snapshot", "text": "Snapshot", "reason": "its data is saved"}]}))
 }
 
 fn config() -> Value {

@@ -1,0 +1,284 @@
+//! Updates: one transaction each, with a way back.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use archy_engine::ports::Ending;
+use archy_engine::{Accepted, Replacement, RequestKind, Snapshot};
+use archy_manifest::Manifest;
+use archy_plan::DesiredState;
+use archy_testkit::Fault;
+use archy_types::{AppState, Digest, UserError};
+
+use crate::node::{IMAGE, Node, id, web};
+
+const NEW: &str = "registry.example/web:2";
+const PLACE: &str = "directory web/data";
+
+/// The app in a version, with a directory of data.
+fn version(version: &str, image: &str, more: &str) -> String {
+    let mount = "{ type: bind, source: /var/lib/archipelago/web/data, target: /data }";
+    let text = web(version, &format!("      volumes:\n        - {mount}\n{more}"));
+    text.replace(IMAGE, image)
+}
+
+fn update(text: &str, consent: bool) -> RequestKind {
+    let digest = Digest::of(text.as_bytes());
+    RequestKind::Update {
+        to: Box::new(Replacement {
+            manifest: Arc::new(Manifest::parse(text.as_bytes()).unwrap()),
+            text: text.as_bytes().into(),
+            digest,
+            package_dir: None,
+            settings: BTreeMap::new(),
+            port_overrides: BTreeMap::new(),
+        }),
+        consent: consent.then_some(digest),
+    }
+}
+
+/// A node with version 1 running and data written.
+async fn running() -> Node {
+    let node = Node::start().await;
+    node.host.model().registry.insert(NEW.to_owned());
+    node.install(&version("1.0.0", IMAGE, "")).await.unwrap();
+    node.until_state("web", AppState::Running).await;
+    let mut model = node.host.model();
+    model.data.insert(PLACE.to_owned(), "precious".to_owned());
+    model.calls.clear();
+    drop(model);
+    node
+}
+
+fn ended(node: &Node, number: usize) -> Option<Ending> {
+    node.ledger.books().operations[number - 1].ending.clone()
+}
+
+async fn until_ended(node: &Node, number: usize) -> Ending {
+    let what = format!("operation {number} has ended");
+    node.until(&what, |_| ended(node, number).is_some()).await;
+    node.until("nothing is at work", |snapshot| {
+        snapshot.apps.get(&id("web")).is_some_and(|view| {
+            view.operation.as_ref().is_none_or(|operation| operation.error.is_some())
+        })
+    })
+    .await;
+    ended(node, number).unwrap()
+}
+
+fn at(snapshot: &Snapshot) -> (&str, AppState) {
+    let view = &snapshot.apps[&id("web")];
+    (&view.manifest.version, view.report.state)
+}
+
+fn data(node: &Node) -> String {
+    node.host.model().data[PLACE].clone()
+}
+
+fn image(node: &Node) -> String {
+    let text = node.host.model().unit_files["web.container"].clone();
+    text.lines().find_map(|line| line.strip_prefix("Image=")).unwrap().to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_good_update_is_saved_soaked_and_committed() {
+    let node = running().await;
+    node.ask(update(&version("2.0.0", NEW, ""), false)).await.unwrap();
+    assert_eq!(until_ended(&node, 2).await, Ending::Done);
+    node.until_state("web", AppState::Running).await;
+    assert_eq!(image(&node), NEW);
+    let calls: Vec<String> = node.calls("");
+    let place = |start: &str| calls.iter().position(|call| call.starts_with(start)).unwrap();
+    let order = ["pull", "stop web", "snapshot web 2", "write web.container", "start web"];
+    assert!(order.map(place).is_sorted(), "{calls:?}");
+    let steps = node.ledger.books().operations[1].steps.clone();
+    assert!(steps.last().unwrap().starts_with("Watch for 60 s"), "{steps:?}");
+    assert_eq!(node.host.model().snapshots[&id("web")].len(), 1);
+    assert_eq!(data(&node), "precious");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_start_or_hold_out_goes_back_with_its_data() {
+    for fault in [Fault::BadImage(NEW.to_owned()), Fault::SickImage(NEW.to_owned())] {
+        let node = running().await;
+        node.host.model().faults.insert(fault.clone());
+        node.ask(update(&version("2.0.0", NEW, ""), false)).await.unwrap();
+        let Ending::RolledBack(error) = until_ended(&node, 2).await else { panic!("{fault:?}") };
+        assert!(error.message.starts_with("The update of Web to 2.0.0 failed: "), "{error}");
+        assert!(error.message.contains("It is back at 1.0.0, with the data of 20"), "{error}");
+        let snapshot = node.until_state("web", AppState::Running).await;
+        assert_eq!(at(&snapshot), ("1.0.0", AppState::Running), "{fault:?}");
+        let report = &snapshot.apps[&id("web")].report;
+        assert_eq!(report.cause.code.as_str(), "update-taken-back");
+        assert_eq!((data(&node).as_str(), image(&node).as_str()), ("precious", IMAGE));
+        assert!(node.ledger.books().previous.is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pull_that_fails_touches_nothing() {
+    let node = running().await;
+    node.host.model().faults.insert(Fault::PullFails);
+    node.ask(update(&version("2.0.0", NEW, ""), false)).await.unwrap();
+    let Ending::RolledBack(error) = until_ended(&node, 2).await else { panic!() };
+    assert_eq!(error.code.as_str(), "pull-failed");
+    assert!(error.message.ends_with("It is back at 1.0.0, and its data was not touched."));
+    assert_eq!(node.calls("stop"), [""; 0]);
+    let snapshot = node.until_state("web", AppState::Running).await;
+    assert_eq!(at(&snapshot).0, "1.0.0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_is_too_small_refuses_and_changes_nothing() {
+    let node = running().await;
+    {
+        let mut model = node.host.model();
+        model.disk_free = Some(2 << 30);
+        model.data_sizes.insert(id("web"), 3 << 30);
+    }
+    let refused = node.ask(update(&version("2.0.0", NEW, ""), false)).await.unwrap_err();
+    assert_eq!(refused.code.as_str(), "disk-snapshot");
+    assert!(
+        refused.message.contains("3.0 GiB") && refused.message.contains("2.0 GiB"),
+        "{refused}"
+    );
+    assert_eq!(node.calls(""), [""; 0]);
+    assert_eq!(node.ledger.books().operations.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn wider_rights_need_consent_to_this_manifest() {
+    let node = running().await;
+    let rights = "      security: { capabilities: [NET_ADMIN], capabilities_rationale: routes }\n";
+    let text = version("2.0.0", NEW, rights);
+    let refused: UserError = node.ask(update(&text, false)).await.unwrap_err();
+    assert_eq!(refused.code.as_str(), "consent-needed");
+    assert!(refused.message.contains("NET_ADMIN"), "{refused}");
+    node.ask(update(&text, true)).await.unwrap();
+    assert_eq!(until_ended(&node, 2).await, Ending::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn older_versions_and_apps_that_are_not_there_are_refused() {
+    let node = running().await;
+    let refused = node.ask(update(&version("0.9.0", NEW, ""), false)).await.unwrap_err();
+    assert_eq!(refused.code.as_str(), "downgrade-refused");
+    assert_eq!(node.calls("pull"), [""; 0]);
+    let other = version("1.0.0", NEW, "").replace("id: web", "id: other");
+    let other = other.replace("archipelago/web", "archipelago/other");
+    let refused = node.ask(update(&other, false)).await.unwrap_err();
+    assert_eq!(refused.code.as_str(), "app-not-installed");
+    let same = node.ask(update(&version("1.0.0", IMAGE, ""), false)).await;
+    assert_eq!(same, Ok(Accepted::AlreadySo));
+    let kind = RequestKind::Rollback { app: id("web"), keep_data: false };
+    assert_eq!(node.ask(kind).await.unwrap_err().code.as_str(), "rollback-impossible");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_app_is_updated_and_stays_stopped() {
+    let node = running().await;
+    node.ask(RequestKind::Stop(id("web"))).await.unwrap();
+    node.until_state("web", AppState::Stopped).await;
+    node.ask(update(&version("2.0.0", NEW, ""), false)).await.unwrap();
+    assert_eq!(until_ended(&node, 3).await, Ending::Done);
+    let snapshot = node.until_state("web", AppState::Stopped).await;
+    assert_eq!(at(&snapshot), ("2.0.0", AppState::Stopped));
+    assert_eq!(snapshot.apps[&id("web")].desired, DesiredState::Stopped);
+    assert!(node.host.model().containers.is_empty());
+    assert_eq!(node.host.model().snapshots[&id("web")].len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_owner_takes_an_update_back() {
+    let node = running().await;
+    node.ask(update(&version("2.0.0", NEW, ""), false)).await.unwrap();
+    assert_eq!(until_ended(&node, 2).await, Ending::Done);
+    node.until_state("web", AppState::Running).await;
+    node.host.model().data.insert(PLACE.to_owned(), "newer".to_owned());
+    let keep = RequestKind::Rollback { app: id("web"), keep_data: true };
+    assert_eq!(node.ask(keep).await.unwrap_err().code.as_str(), "downgrade-refused");
+    let back = RequestKind::Rollback { app: id("web"), keep_data: false };
+    let request = archy_engine::Request { actor: archy_types::Actor::System, kind: back.clone() };
+    let plan = node.handle.plan(request).await.unwrap();
+    let codes: Vec<&str> = plan.checks.iter().map(|check| check.code.as_str()).collect();
+    assert!(codes.contains(&"data-since-lost"), "{}", plan.to_text());
+    node.host.model().images.remove(IMAGE);
+    assert_eq!(node.ask(back.clone()).await.unwrap_err().code.as_str(), "image-missing");
+    node.host.model().images.insert(IMAGE.to_owned());
+    node.ask(back).await.unwrap();
+    assert_eq!(until_ended(&node, 3).await, Ending::Done);
+    let snapshot = node.until_state("web", AppState::Running).await;
+    assert_eq!(at(&snapshot).0, "1.0.0");
+    assert_eq!((data(&node).as_str(), image(&node).as_str()), ("precious", IMAGE));
+}
+
+/// Kills the engine at each of its calls and journal notes in turn, and starts it again: in the
+/// end it is the old version with the old data, or the new one.
+#[tokio::test(start_paused = true)]
+async fn a_crash_anywhere_ends_old_or_new() {
+    for (fault, expected) in [
+        (None, ("2.0.0", NEW)),
+        (Some(Fault::BadImage(NEW.to_owned())), ("1.0.0", IMAGE)),
+        (Some(Fault::SickImage(NEW.to_owned())), ("1.0.0", IMAGE)),
+    ] {
+        for crash in 1..40 {
+            let mut node = running().await;
+            node.host.model().faults.extend(fault.clone());
+            node.ask(update(&version("2.0.0", NEW, ""), false)).await.unwrap();
+            let point = async {
+                while node.host.model().calls.len() + node.ledger.books().operations[1].steps.len()
+                    < crash
+                    && ended(&node, 2).is_none()
+                {
+                    tokio::task::yield_now().await;
+                    tokio::time::advance(Duration::from_millis(300)).await;
+                }
+            };
+            point.await;
+            node.crash_and_restart().await;
+            let ending = until_ended(&node, 2).await;
+            let snapshot = node.until_state("web", AppState::Running).await;
+            assert_eq!(at(&snapshot).0, expected.0, "{fault:?} at {crash}: {ending:?}");
+            assert_eq!(image(&node), expected.1);
+            assert_eq!(data(&node), "precious", "{fault:?} at {crash}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_old_version_wrote_before_a_power_cut_is_in_the_snapshot() {
+    let mut node = running().await;
+    node.host.model().faults.insert(Fault::BadImage(NEW.to_owned()));
+    node.ask(update(&version("2.0.0", NEW, ""), false)).await.unwrap();
+    while node.host.model().snapshots.is_empty() {
+        tokio::task::yield_now().await;
+        tokio::time::advance(Duration::from_millis(1)).await;
+    }
+    let deployed = image(&node);
+    node.crash_and_restart().await;
+    assert_eq!(deployed, IMAGE, "the cut comes between the snapshot and the new units");
+    let before = "written after the boot";
+    node.host.model().data.insert(PLACE.to_owned(), before.to_owned());
+    until_ended(&node, 2).await;
+    node.until_state("web", AppState::Running).await;
+    assert_eq!(data(&node), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn snapshots_are_kept_for_their_time_and_only_the_last() {
+    let node = running().await;
+    node.ask(update(&version("2.0.0", NEW, ""), false)).await.unwrap();
+    assert_eq!(until_ended(&node, 2).await, Ending::Done);
+    node.ask(update(&version("2.1.0", IMAGE, ""), false)).await.unwrap();
+    assert_eq!(until_ended(&node, 3).await, Ending::Done);
+    let kept = |node: &Node| -> Vec<u64> {
+        let model = node.host.model();
+        model.snapshots.get(&id("web")).into_iter().flatten().map(|(at, _)| at.0).collect()
+    };
+    assert_eq!(kept(&node), [3]);
+    tokio::time::advance(Duration::from_secs(86_400 * 8)).await;
+    node.handle.poke();
+    let host = node.host.clone();
+    node.until("it is pruned", move |_| host.model().snapshots.is_empty()).await;
+}
