@@ -57,7 +57,7 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
     }
 
     /// Plans for an app that nothing is at work on, and starts a repair if it drifted.
-    async fn heal(&mut self, id: &AppId, observed: &Arc<Observed>) {
+    async fn heal(&mut self, id: &AppId, observed: &Observed) {
         let Some(entry) = self.apps.get_mut(id) else { return };
         let nothing = Deployment::default();
         let deployment = match &entry.rendered {
@@ -98,7 +98,8 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
                     actor,
                     started: now,
                     fresh: false,
-                    look: Some(observed.clone()),
+                    // a repair is decided by two looks: one alone may catch the host in between
+                    look: None,
                     back: None,
                 });
                 self.start_next(id);

@@ -13,10 +13,11 @@ use crate::unit::Unit;
 
 /// Starts within the interval after which a unit is `failed`.
 const START_BURST: u32 = 10;
-/// Seconds between two starts, growing from the first to the second over this many steps.
-const RESTART_SECS: u32 = 2;
+/// Pause before a start after a first end, and seconds of the longest; it grows from one to the
+/// other over this many starts.
+const RESTART_FIRST: &str = "100ms";
 const RESTART_MAX_SECS: u32 = 30;
-const RESTART_STEPS: u32 = 5;
+const RESTART_STEPS: u32 = 8;
 /// Least seconds that a long-running service may take until it is ready.
 const START_LEAST_SECS: u32 = 90;
 /// Seconds on top of what the health check allows, for Podman itself.
@@ -116,7 +117,7 @@ pub(super) fn service(
         section.push("Restart", Value::fixed("always"));
         section.push("SuccessExitStatus", Value::fixed(STOPPED_BY_SIGNAL));
     }
-    section.push("RestartSec", Value::seconds(RESTART_SECS));
+    section.push("RestartSec", Value::fixed(RESTART_FIRST));
     section.push("RestartSteps", Value::number(RESTART_STEPS));
     section.push("RestartMaxDelaySec", Value::seconds(RESTART_MAX_SECS));
     section.push("TimeoutStartSec", Value::seconds(start_secs(service)));
