@@ -12,6 +12,8 @@ mod observe;
 mod place;
 mod snapshots;
 mod sources;
+#[cfg(test)]
+mod testing;
 mod units;
 
 use std::path::PathBuf;

@@ -161,11 +161,10 @@ async fn stopped_from_outside_is_shown_and_left_alone() {
     node.until_state("web", AppState::Running).await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_uninstall_does_not_wait_for_a_pull_that_hangs() {
-    let node = Node::start().await;
+/// Installs an app whose pull does not end.
+async fn hang_in_a_pull(node: &Node, extra: &str) {
     node.host.model().faults.insert(Fault::PullHangs);
-    node.install(&web("1.0.0", "")).await.unwrap();
+    node.install(&web("1.0.0", extra)).await.unwrap();
     node.until("the pull hangs", |snapshot| {
         snapshot
             .apps
@@ -173,6 +172,12 @@ async fn an_uninstall_does_not_wait_for_a_pull_that_hangs() {
             .is_some_and(|view| view.operation.as_ref().is_some_and(|op| op.percent == Some(50)))
     })
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_uninstall_does_not_wait_for_a_pull_that_hangs() {
+    let node = Node::start().await;
+    hang_in_a_pull(&node, "").await;
     node.ask(RequestKind::Uninstall { app: id("web"), purge: false }).await.unwrap();
     node.until("web is gone", |snapshot| snapshot.apps.is_empty()).await;
     let books = node.ledger.books();
@@ -182,15 +187,7 @@ async fn an_uninstall_does_not_wait_for_a_pull_that_hangs() {
 #[tokio::test(start_paused = true)]
 async fn an_operation_is_taken_up_again_after_a_crash() {
     let mut node = Node::start().await;
-    node.host.model().faults.insert(Fault::PullHangs);
-    node.install(&web("1.0.0", SECRET)).await.unwrap();
-    node.until("the pull hangs", |snapshot| {
-        snapshot
-            .apps
-            .get(&id("web"))
-            .is_some_and(|view| view.operation.as_ref().is_some_and(|op| op.percent == Some(50)))
-    })
-    .await;
+    hang_in_a_pull(&node, SECRET).await;
     node.host.model().faults.clear();
     node.crash_and_restart().await;
     node.until_state("web", AppState::Running).await;

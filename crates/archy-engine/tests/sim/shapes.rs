@@ -38,14 +38,14 @@ pub(crate) const APPS: [&str; 4] = ["base", "forum", "notes", "web"];
 
 /// The text of an app's manifest in one of its versions, 1 or 2.
 pub(crate) fn text(app: &str, version: u32) -> String {
-    let template = match (app, version) {
-        ("web", _) => WEB,
-        ("forum", 1) => FORUM_1,
-        ("forum", _) => FORUM_2,
-        ("base", _) => BASE,
+    let template = match app {
+        "web" => WEB,
+        "forum" => FORUM,
+        "base" => BASE,
         _ => NOTES,
     };
-    template.replace("VERSION", &version.to_string())
+    let text = if version == 1 { template.to_owned() } else { template.replace(FORUM_MAIL, "") };
+    text.replace("VERSION", &version.to_string())
 }
 
 /// The parsed manifest with text and digest.
@@ -99,7 +99,7 @@ const WEB: &str = r#"app:
     - { path: conf/page, overwrite: true, content: "{{config:title}}" }
 "#;
 
-const FORUM_1: &str = r#"app:
+const FORUM: &str = r#"app:
   id: forum
   name: Forum
   version: VERSION.0.0
@@ -137,40 +137,11 @@ const FORUM_1: &str = r#"app:
         idempotent: true
 "#;
 
-const FORUM_2: &str = r#"app:
-  id: forum
-  name: Forum
-  version: VERSION.0.0
-  services:
-    main:
-      image: registry.example/forum:VERSION
-      ports:
-        - { host: 8081, container: 80, auth: gated }
-      depends_on: { prepare: completed, db: started }
-      ready:
-        - { socket: 80, timeout: 60s }
-    prepare:
-      image: registry.example/forum:VERSION
-      oneshot: true
-      depends_on: { db: started }
-    db:
-      image: registry.example/db:1
+/// A part of the forum that its second version has no more.
+const FORUM_MAIL: &str = "    mail:
+      image: registry.example/mail:1
       secret_env: { PASSWORD: forum-db }
-      volumes:
-        - { type: volume, source: tables, target: /tables }
-  named_volumes: { tables: {} }
-  secrets: { forum-db: hex32 }
-  config:
-    title: { type: text, label: Title, default: Hello, targets: [{ service: main, env: TITLE }] }
-  hooks:
-    pre_stop:
-      - exec: { service: db, command: [flush] }
-        timeout: 30s
-    post_install:
-      - exec: { service: db, command: [create, index] }
-        timeout: 60s
-        idempotent: true
-"#;
+";
 
 const BASE: &str = r#"app:
   id: base

@@ -64,6 +64,17 @@ where
             lines.collect::<Vec<_>>().join("\n")
         })?;
     }
+    first_failure(context, failures)
+}
+
+/// Shows all failures but the first, with which the command ends.
+///
+/// # Errors
+/// The first failure.
+pub(crate) fn first_failure(
+    context: &Context,
+    failures: Vec<CommandError>,
+) -> Result<(), CommandError> {
     let mut failures = failures.into_iter();
     let Some(first) = failures.next() else { return Ok(()) };
     for other in failures {

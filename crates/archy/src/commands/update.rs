@@ -9,6 +9,7 @@ use archy_api::state::Severity;
 use serde_json::{Value, json};
 
 use super::install::{self, Choices};
+use super::lifecycle;
 use super::plan::finding;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
@@ -82,12 +83,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), CommandErro
             lines.collect::<Vec<_>>().join("\n")
         })?;
     }
-    let mut failures = failures.into_iter();
-    let Some(first) = failures.next() else { return Ok(()) };
-    for other in failures {
-        context.ui.error(&other);
-    }
-    Err(first)
+    lifecycle::first_failure(context, failures)
 }
 
 fn unchanged(app: String) -> Ending {

@@ -1,6 +1,5 @@
 //! Snapshots of a data directory; `podman unshare` runs in this namespace.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use archy_manifest::Manifest;
@@ -8,32 +7,7 @@ use archy_plan::DesiredState;
 use archy_types::{Actor, Digest};
 
 use super::*;
-use crate::host::HostConfig;
-
-fn host(root: &Path) -> SystemHost {
-    let podman = root.join("podman");
-    std::fs::write(&podman, "#!/bin/sh\nshift\nexec \"$@\"\n").unwrap();
-    std::fs::set_permissions(&podman, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let at = |name: &str| root.join(name);
-    SystemHost::new(HostConfig {
-        data_dir: at("data"),
-        secrets_dir: at("secrets"),
-        quadlet_dir: at("quadlet"),
-        podman_socket: at("podman.sock"),
-        bus_address: String::new(),
-        podman_program: podman,
-        generator: at("generator"),
-        runtime_dir: at("run"),
-        user_cgroup: at("cgroup"),
-        health_probe: at("probe"),
-        hook_files_dir: at("hooks"),
-        host_ip: None,
-        public_host: None,
-        role_defaults: BTreeMap::new(),
-        keep_snapshots: Duration::from_secs(60),
-    })
-    .unwrap()
-}
+use crate::host::testing::host;
 
 fn app() -> DesiredApp {
     let text = "app:\n  id: demo\n  name: Demo\n  version: 2.0.0\n  container:\n    image: a.example/b:1\n";
