@@ -1,9 +1,10 @@
-//! Executes one step of a plan: one function per kind of step, no choices.
+//! Executes one step of a plan: one function per kind of step, no choices. Unit files in a row are
+//! written together, since each synced write on its own costs a turn of the disk.
 
 use std::time::Duration;
 
 use archy_manifest::template::Template;
-use archy_plan::{DesiredApp, Observed, Step};
+use archy_plan::{DesiredApp, Observed, PlannedStep, Step};
 use archy_types::UserError;
 
 use crate::hooks;
@@ -62,17 +63,32 @@ pub(crate) fn step_deadline(step: &Step) -> Duration {
     }
 }
 
-/// Does one step within its deadline.
+/// Cuts steps into what is done at once: unit files in a row, or one step.
+pub(crate) fn batches(steps: &[PlannedStep]) -> impl Iterator<Item = &[PlannedStep]> {
+    let writes = |planned: &PlannedStep| matches!(planned.step, Step::WriteUnitFile { .. });
+    steps.chunk_by(move |one, next| writes(one) && writes(next))
+}
+
+/// What a batch does, in words.
+pub(crate) fn describe(batch: &[PlannedStep]) -> String {
+    match batch {
+        [one] => archy_plan::describe(&one.step),
+        many => format!("Write {} unit files", many.len()),
+    }
+}
+
+/// Does one batch within its deadline.
 ///
 /// # Errors
 /// What the host said, in words for people, or that it did not answer in time.
 pub(crate) async fn bounded<H: Host>(
     cx: &Context<'_, H>,
-    step: &Step,
+    batch: &[PlannedStep],
     progress: ProgressSink,
 ) -> Result<(), UserError> {
-    let deadline = step_deadline(step);
-    match tokio::time::timeout(deadline, execute(cx, step, progress)).await {
+    let deadline = batch.iter().map(|planned| step_deadline(&planned.step)).max();
+    let deadline = deadline.unwrap_or(SMALL_DEADLINE);
+    match tokio::time::timeout(deadline, execute_batch(cx, batch, progress)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => {
             let message = cx.host.strike_secrets(&cx.app.manifest, error.message.clone()).await;
@@ -80,10 +96,30 @@ pub(crate) async fn bounded<H: Host>(
         }
         Err(_) => Err(UserError::new(
             "step-timeout",
-            format!("{} took longer than {} s.", archy_plan::describe(step), deadline.as_secs()),
+            format!("{} took longer than {} s.", describe(batch), deadline.as_secs()),
         )
         .hint("Podman or systemd does not answer; `archy doctor` looks closer.")),
     }
+}
+
+async fn execute_batch<H: Host>(
+    cx: &Context<'_, H>,
+    batch: &[PlannedStep],
+    progress: ProgressSink,
+) -> Result<(), UserError> {
+    if let [one] = batch {
+        return execute(cx, &one.step, progress).await;
+    }
+    plain(cx.host.write_unit_files(&unit_files(batch)).await)
+}
+
+/// The unit files that the steps write.
+pub(crate) fn unit_files(steps: &[PlannedStep]) -> Vec<(String, String)> {
+    let files = steps.iter().filter_map(|planned| match &planned.step {
+        Step::WriteUnitFile { file_name, text, .. } => Some((file_name.clone(), text.clone())),
+        _ => None,
+    });
+    files.collect()
 }
 
 /// Does one step.
@@ -119,7 +155,8 @@ async fn execute<H: Host>(
             plain(cx.host.pull(reference, progress, PULL_DEADLINE).await)
         }
         Step::WriteUnitFile { file_name, text, .. } => {
-            plain(cx.host.write_unit_file(file_name, text).await)
+            let file = (file_name.clone(), text.clone());
+            plain(cx.host.write_unit_files(&[file]).await)
         }
         Step::Reload => plain(cx.host.reload().await),
         Step::BuildImage { unit, deadline_secs, .. } => {

@@ -182,11 +182,11 @@ pub trait Containers: Send + Sync + 'static {
 
 /// Units of the user manager and their files.
 pub trait Units: Send + Sync + 'static {
-    /// Writes a unit file so that it is whole or absent after a crash.
-    fn write_unit_file(
+    /// Writes unit files, name and text, so that each is the old or the new one, whole, after a
+    /// crash.
+    fn write_unit_files(
         &self,
-        file_name: &str,
-        text: &str,
+        files: &[(String, String)],
     ) -> impl Future<Output = HostResult<()>> + Send;
     /// Removes a unit file; one that is not there is no error.
     fn remove_unit_file(&self, file_name: &str) -> impl Future<Output = HostResult<()>> + Send;

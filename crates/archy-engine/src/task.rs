@@ -23,6 +23,10 @@ use crate::worker::{Outcome, Worker, World};
 /// How many times longer the rest after a look is while workers are at work.
 const WORKERS_REST: u32 = 5;
 
+/// How many times later a hint causes a look while workers are at work: they tell when there is
+/// something to see, and what they do makes hints all the time.
+const WORKERS_DELAY: u32 = 10;
+
 /// Times of the loop.
 #[derive(Debug, Clone, Copy)]
 pub struct Tuning {
@@ -303,7 +307,9 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
             Event::Command(Command::Poke) | Event::PassDue | Event::Moved => self.look(),
             Event::Hint => {
                 self.changed = true;
-                let due = (Instant::now() + self.tuning.hint_delay).max(self.rest_until);
+                let share = if self.workers.is_empty() { 1 } else { WORKERS_DELAY };
+                let due = Instant::now() + self.tuning.hint_delay * share;
+                let due = due.max(self.rest_until);
                 self.next_pass = self.next_pass.min(due);
             }
             Event::Observed(observed) => self.pass(observed).await,

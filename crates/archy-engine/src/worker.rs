@@ -10,7 +10,7 @@ use archy_types::{Timestamp, UserError};
 use tokio::sync::{Mutex, mpsc, watch};
 
 use crate::event::Event;
-use crate::execute::{Context, bounded, step_deadline};
+use crate::execute::{self, Context, batches, bounded, step_deadline};
 use crate::operation::{Job, OperationKind};
 use crate::ports::{Clock, Ending, Host, Interest, Ledger, Progress, ProgressSink};
 use crate::status::OperationView;
@@ -196,13 +196,14 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
         let total = seq.saturating_add(u32::try_from(plan.steps.len()).unwrap_or(u32::MAX));
         let deadline = plan.steps.iter().map(|planned| step_deadline(&planned.step)).sum();
         let deadline = after(clock.now(), deadline);
-        for planned in &now_planned.steps {
+        for batch in batches(&now_planned.steps) {
+            let Some(planned) = batch.first() else { continue };
             if unchecked && matches!(planned.step, Step::WriteUnitFile { .. }) {
                 self.check_units(plan).await?;
                 unchecked = false;
             }
-            let text = archy_plan::describe(&planned.step);
-            *seq += 1;
+            let text = execute::describe(batch);
+            *seq = seq.saturating_add(u32::try_from(batch.len()).unwrap_or(u32::MAX));
             ledger.step(operation, *seq, &text, clock.now()).await.map_err(Stop::Failed)?;
             let progress = self.progress((*seq, total), &text, deadline);
             progress(Progress { text, percent: None });
@@ -215,7 +216,7 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
             if reads || changes_units(&planned.step) {
                 *self.world.unread.lock().await = !reads;
             }
-            let done = self.or_superseded(&planned.step, bounded(&cx, &planned.step, progress));
+            let done = self.or_superseded(&planned.step, bounded(&cx, batch, progress));
             if let Err(stop) = done.await {
                 *self.world.unread.lock().await |= reads;
                 return Err(stop);
@@ -235,16 +236,7 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
     /// Runs Podman's own generator over the files before the first is written: it drops a bad file
     /// silently when it counts.
     async fn check_units(&self, plan: &Plan) -> Result<(), Stop> {
-        let files: Vec<(String, String)> = plan
-            .steps
-            .iter()
-            .filter_map(|planned| match &planned.step {
-                Step::WriteUnitFile { file_name, text, .. } => {
-                    Some((file_name.clone(), text.clone()))
-                }
-                _ => None,
-            })
-            .collect();
+        let files = execute::unit_files(&plan.steps);
         if files.is_empty() {
             return Ok(());
         }

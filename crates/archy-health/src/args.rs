@@ -8,6 +8,7 @@ usage: archy-health http HOST:PORT[/PATH] [--timeout-secs N] [--patience-secs N]
        archy-health tcp HOST:PORT [--timeout-secs N] [--patience-secs N]
        archy-health port-free [ADDRESS:]PORT [--timeout-secs N]
        archy-health wait-file PATH [--timeout-secs N]
+       archy-health started CONTAINER http|tcp HOST:PORT... [--timeout-secs N] [--expect ...]
        archy-health exec [--timeout-secs N] [--patience-secs N] -- PROGRAM [ARGUMENT...]
 --patience-secs: as long as nothing was well yet, and the container is no older than that, try again";
 
@@ -21,6 +22,8 @@ pub(crate) struct Command {
     pub(crate) limit: Duration,
     /// Tries again until it is well for the first time, in a container that is no older than this.
     pub(crate) patience: Option<Duration>,
+    /// Looks into this container, which is being started, from outside, until it is well.
+    pub(crate) starting: Option<String>,
 }
 
 /// What to look at.
@@ -85,6 +88,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
     match verb.as_str() {
         "exec" => exec(arguments),
         "http" | "tcp" | "port-free" | "wait-file" => look(&verb, arguments),
+        "started" => started(arguments),
         _ => Err(format!("unknown command {verb:?}")),
     }
 }
@@ -106,7 +110,18 @@ fn exec(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> 
     if words.is_empty() {
         return Err("exec needs a program".to_owned());
     }
-    Ok(Command { probe: Probe::Exec { words }, limit, patience })
+    Ok(Command { probe: Probe::Exec { words }, limit, patience, starting: None })
+}
+
+/// Reads what follows `started`.
+fn started(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
+    let container = arguments.next().ok_or("started needs a container")?;
+    match arguments.next().as_deref() {
+        Some(verb @ ("http" | "tcp")) => {
+            Ok(Command { starting: Some(container), ..look(verb, arguments)? })
+        }
+        _ => Err("started needs http or tcp after the container".to_owned()),
+    }
 }
 
 /// Reads what follows the other commands.
@@ -135,7 +150,8 @@ fn look(verb: &str, mut arguments: impl Iterator<Item = String>) -> Result<Comma
         "port-free" => (port_free(&target)?, 10),
         _ => (Probe::WaitFile { path: target }, 30),
     };
-    Ok(Command { probe, limit: limit.unwrap_or(Duration::from_secs(usual)), patience })
+    let limit = limit.unwrap_or(Duration::from_secs(usual));
+    Ok(Command { probe, limit, patience, starting: None })
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -218,14 +234,19 @@ mod tests {
             ),
             ("wait-file /run/x", Probe::WaitFile { path: "/run/x".to_owned() }, 30),
         ] {
-            let want = Command { probe, limit: Duration::from_secs(secs), patience: None };
+            let limit = Duration::from_secs(secs);
+            let want = Command { probe, limit, patience: None, starting: None };
             assert_eq!(read(line), Ok(want), "{line}");
         }
         let words = ["a", "--timeout-secs", "b"].map(str::to_owned).to_vec();
         let (limit, patience) = (Duration::from_secs(3), Some(Duration::from_secs(30)));
-        let want = Command { probe: Probe::Exec { words }, limit, patience };
+        let want = Command { probe: Probe::Exec { words }, limit, patience, starting: None };
         let line = "exec --timeout-secs 3 --patience-secs 30 -- a --timeout-secs b";
         assert_eq!(read(line), Ok(want));
+        let probe = Probe::Tcp { host: "127.0.0.1".to_owned(), port: 9 };
+        let (limit, starting) = (Duration::from_secs(5), Some("web".to_owned()));
+        let want = Command { probe, limit, patience: None, starting };
+        assert_eq!(read("started web tcp 127.0.0.1:9"), Ok(want));
     }
 
     #[test]
@@ -252,6 +273,9 @@ mod tests {
             "port-free x",
             "wait-file",
             "exec a",
+            "started",
+            "started web",
+            "started web exec -- a",
             "exec --",
             "port-free 80 --patience-secs 3",
             "http a:1 --patience-secs 0",

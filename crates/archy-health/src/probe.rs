@@ -10,6 +10,7 @@ use std::{
 
 use crate::args::{Command, Expect, Probe};
 
+mod starting;
 mod young;
 
 /// How often something that is waited for is looked at.
@@ -20,6 +21,9 @@ const MAX_STATUS_LINE: usize = 256;
 /// Runs a probe: what was found, or why it is not well. In a young container in which nothing was
 /// well yet it is patient: so a start takes no longer than the app needs, however rarely it is asked.
 pub(crate) fn run(command: &Command) -> Result<String, String> {
+    if let Some(container) = &command.starting {
+        return starting::until_well(container, || once(command));
+    }
     let Some(left) = command.patience.and_then(young::left) else { return once(command) };
     let found = wait(Instant::now() + left, || once(command))?;
     young::was_well();

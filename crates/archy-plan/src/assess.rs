@@ -146,14 +146,21 @@ fn service(
     unit: Option<Option<&UnitState>>,
     state: Option<&ContainerState>,
 ) -> ServiceAssessment {
-    let declared = app.manifest.services.get(name).is_some_and(|service| service.health.is_some());
+    let check = app.manifest.services.get(name).and_then(|service| service.health.as_ref());
     let unit_state = match unit {
         None => "unknown",
         Some(None) => "not-found",
         Some(Some(unit)) => word(unit.active),
     };
     let unit = unit.flatten();
-    let health = state.filter(|_| declared).map_or(Health::Unknown, |state| state.health);
+    let asked_at_start =
+        check.is_some_and(|check| !matches!(check.probe, archy_manifest::model::Probe::Exec(_)));
+    let active = unit.is_some_and(|unit| unit.active == ActiveState::Active);
+    let health = match state.filter(|_| check.is_some()).map_or(Health::Unknown, |s| s.health) {
+        // the unit counts as active since the app answered; Podman's first check comes after it
+        Health::Starting if asked_at_start && active => Health::Healthy,
+        health => health,
+    };
     ServiceAssessment {
         name: name.clone(),
         container,

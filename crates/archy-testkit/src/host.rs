@@ -267,10 +267,12 @@ impl Containers for FakeHost {
 }
 
 impl Units for FakeHost {
-    async fn write_unit_file(&self, file_name: &str, text: &str) -> HostResult<()> {
-        self.change(format!("write {file_name}"), &Fault::DiskFull, |model, _| {
-            model.unit_files.insert(file_name.to_owned(), text.to_owned());
-            Ok(())
+    async fn write_unit_files(&self, files: &[(String, String)]) -> HostResult<()> {
+        files.iter().try_for_each(|(file_name, text)| {
+            self.change(format!("write {file_name}"), &Fault::DiskFull, |model, _| {
+                model.unit_files.insert(file_name.clone(), text.clone());
+                Ok(())
+            })
         })
     }
 

@@ -24,9 +24,8 @@ fn files(failure: &archy_systemd::FilesError) -> HostError {
 }
 
 impl Units for SystemHost {
-    async fn write_unit_file(&self, file_name: &str, text: &str) -> HostResult<()> {
-        let one = vec![(file_name.to_owned(), text.to_owned())];
-        self.unit_dir().write(one).await.map_err(|e| files(&e))
+    async fn write_unit_files(&self, all: &[(String, String)]) -> HostResult<()> {
+        self.unit_dir().write(all.to_vec()).await.map_err(|e| files(&e))
     }
 
     async fn remove_unit_file(&self, file_name: &str) -> HostResult<()> {

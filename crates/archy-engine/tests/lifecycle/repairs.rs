@@ -127,7 +127,14 @@ async fn the_history_lists_each_step_once() {
     let node = running(SECRET).await;
     let books = node.ledger.books();
     let install = &books.operations[0];
-    assert_eq!(install.planned, install.steps);
+    // unit files in a row are one step of the work
+    let is_file = |text: &String| text.ends_with(".container") || text.ends_with(".network");
+    let files = install.planned.iter().filter(|text| is_file(text)).count();
+    let others = install.planned.iter().filter(|text| !is_file(text));
+    let written = format!("Write {files} unit files");
+    let steps = install.steps.iter();
+    assert!(others.eq(steps.filter(|text| **text != written)));
+    assert_eq!(install.steps.iter().filter(|text| **text == written).count(), 1);
     assert_eq!(install.steps[0], "Generate the secret web-token");
     assert_eq!(install.steps.iter().filter(|step| step.starts_with("Pull")).count(), 1);
 }

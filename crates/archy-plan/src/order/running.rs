@@ -53,7 +53,7 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) {
         // the units come first: were the host to go away in between, the other version would start
         // on data that was put back
         remove(scene, &moves, &mut steps);
-        write_units(scene, &moves.start, |_| false, &mut steps);
+        write_units(scene, &moves.start, Reload::Now, |_| false, &mut steps);
         steps.due(scene);
     } else {
         steps.due(scene);
@@ -65,7 +65,7 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) {
     let unread = starting.iter().any(|part| part.unit.is_none_or(|unit| unit.load == "not-found"));
     let late = anything && !unread && !steps.reloads() && writes_can_wait(scene);
     if !late && !scene.restores() {
-        write_units(scene, &moves.start, |_| false, &mut steps);
+        write_units(scene, &moves.start, Reload::Now, |_| false, &mut steps);
     }
     if unread && steps.0.last().is_none_or(|last| last.step != Step::Reload) {
         steps.push(Step::Reload, "systemd has not read a unit file yet");
@@ -74,7 +74,7 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) {
     builds(scene, &moves, &mut steps);
     start(scene, &moves, &starting, &mut steps);
     if late {
-        write_units(scene, &moves.start, |_| false, &mut steps);
+        write_units(scene, &moves.start, Reload::WithNextLook, |_| false, &mut steps);
     }
     steps.prune(scene);
     if !scene.restores() {
@@ -262,15 +262,26 @@ fn writes_can_wait(scene: &Scene<'_>) -> bool {
         && !scene.app.manifest.files.iter().any(drift::has_setting)
 }
 
+/// When systemd reads unit files in which only inert lines changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reload {
+    /// Containers are started from them.
+    Now,
+    /// Nothing is started from them any more: it is enough that they are read before the next look
+    /// or start, which the engine sees to.
+    WithNextLook,
+}
+
 /// Writes unit files that differ, and makes systemd read them. `starting` are parts to be started;
 /// others keep values that are taken over at a start.
 pub(super) fn write_units(
     scene: &Scene<'_>,
     starting: &[(usize, &'static str)],
+    reload: Reload,
     skip: impl Fn(&str) -> bool,
     steps: &mut Steps,
 ) {
-    let mut written = false;
+    let mut unread = false;
     for file in &scene.deployment.files {
         if skip(&file.file_name) {
             continue;
@@ -296,9 +307,9 @@ pub(super) fn write_units(
             Drift::Real => "the unit file differs",
         };
         steps.push(write(scene, file), reason);
-        written = true;
+        unread |= reload == Reload::Now || drift != Drift::Inert;
     }
-    if written {
+    if unread {
         steps.push(Step::Reload, "unit files were written");
     }
 }

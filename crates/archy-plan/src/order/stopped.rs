@@ -3,7 +3,8 @@
 use archy_manifest::model::HookPoint;
 
 use super::moves::{self, Moves};
-use super::{Steps, prepare, running};
+use super::running::{self, Reload};
+use super::{Steps, prepare};
 use crate::check;
 use crate::intent::Intent;
 use crate::scene::Scene;
@@ -44,7 +45,7 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) {
     }
     running::remove(scene, &moves, &mut steps);
     let foreign = |file: &str| taken.iter().any(|taken| taken.is_file(file));
-    running::write_units(scene, &[], foreign, &mut steps);
+    running::write_units(scene, &[], Reload::WithNextLook, foreign, &mut steps);
     if scene.restores() {
         steps.due(scene);
     }

@@ -28,6 +28,10 @@ fn everything(world: &mut World, active: ActiveState, result: &str) {
 
 const ROWS: &[(AppState, &str, Change)] = &[
     (AppState::Running, "running", |_, _| {}),
+    (AppState::Running, "running", |world, _| {
+        // its unit is active since it answered; Podman has not asked yet
+        world.containers.get_mut("forum").unwrap().health = Health::Starting;
+    }),
     (AppState::Failed, "service-failed", |world, _| {
         set(world, "forum-db.service", ActiveState::Failed, "exit-code", "failed");
     }),
@@ -53,7 +57,8 @@ const ROWS: &[(AppState, &str, Change)] = &[
         container.health_output = Some("no\nconnection refused\n".to_owned());
     }),
     (AppState::Starting, "health-starting", |world, _| {
-        world.containers.get_mut("forum").unwrap().health = Health::Starting;
+        // of a check that is a program in the container, Podman alone tells
+        world.containers.get_mut("forum-db").unwrap().health = Health::Starting;
     }),
     (AppState::Unhealthy, "unit-masked", |world, _| {
         let state = world.units.get_mut("forum-cache.service").unwrap();

@@ -123,6 +123,10 @@ impl World {
                 return plans;
             }
             let again = self.carry_out(app, &next);
+            // the engine makes systemd read what was written before it looks again
+            if self.loaded != self.files {
+                self.reload();
+            }
             if !again && !app.is_leaving() {
                 return plans;
             }

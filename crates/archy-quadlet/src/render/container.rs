@@ -205,15 +205,17 @@ fn health(
 ) -> Result<(), RenderError> {
     let start_secs = service::start_secs(service);
     let (timeout, patience) = (health.timeout_secs.to_string(), start_secs.to_string());
-    let http =
-        |port: &u16, path: &str| format!("127.0.0.1:{port}/{}", path.trim_start_matches('/'));
-    let (verb, target, words): (_, _, &[String]) = match &health.probe {
-        Probe::Http { port, path } => ("http", Some(http(port, path)), &[]),
-        Probe::Tcp { port } => ("tcp", Some(format!("127.0.0.1:{port}")), &[]),
-        Probe::Exec(words) => ("exec", None, words),
+    let mut command = vec![PROBE_IN_CONTAINER.to_owned()];
+    let words: &[String] = match &health.probe {
+        Probe::Exec(words) => {
+            command.push("exec".to_owned());
+            words
+        }
+        network => {
+            command.extend(service::probe_words(network));
+            &[]
+        }
     };
-    let mut command = vec![PROBE_IN_CONTAINER.to_owned(), verb.to_owned()];
-    command.extend(target);
     let limits = ["--timeout-secs", &timeout, "--patience-secs", &patience];
     command.extend(limits.map(str::to_owned));
     if let Probe::Exec(_) = health.probe {
@@ -229,6 +231,9 @@ fn health(
     out.section.push("HealthMaxLogCount", Value::number(HEALTH_LOG_COUNT));
     out.section.push("HealthMaxLogSize", Value::number(HEALTH_LOG_SIZE));
     out.fixed("HealthOnFailure", "kill");
-    out.fixed("Notify", "healthy");
+    if let Probe::Exec(_) = health.probe {
+        // only in the container can it be asked
+        out.fixed("Notify", "healthy");
+    }
     Ok(())
 }

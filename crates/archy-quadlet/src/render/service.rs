@@ -1,6 +1,6 @@
 //! `[Unit]`, `[Service]` and `[Install]` of a container: ordering, restarts, deadlines.
 
-use archy_manifest::model::{DependsOn, HealthCheck, Service};
+use archy_manifest::model::{DependsOn, HealthCheck, Probe, Service};
 use archy_manifest::names;
 use archy_types::ServiceName;
 
@@ -9,7 +9,7 @@ use super::{env, network, value};
 use crate::error::RenderError;
 use crate::escape::{EMPTY, SEMICOLON, Value};
 use crate::input::RenderInput;
-use crate::unit::Unit;
+use crate::unit::{Section, Unit};
 
 /// Starts within the interval after which a unit is `failed`.
 const START_BURST: u32 = 10;
@@ -127,7 +127,44 @@ pub(super) fn service(
         let words = [&*probe, "port-free", &socket, "--timeout-secs", PORT_FREE_SECS];
         section.push("ExecStartPre", value(name.as_str(), "port", Value::command(words))?);
     }
+    if let Some(health) = &service.health {
+        started(section, &probe, input, name, health)?;
+    }
     Ok(())
+}
+
+/// The unit counts as started when its app answers. Podman can tell as well (`Notify=healthy`), with
+/// a process for each try and a look every 250 ms.
+fn started(
+    section: &mut Section,
+    probe: &str,
+    input: &RenderInput<'_>,
+    name: &ServiceName,
+    health: &HealthCheck,
+) -> Result<(), RenderError> {
+    let question = probe_words(&health.probe);
+    if question.is_empty() {
+        return Ok(());
+    }
+    let container = names::container(input.manifest, name);
+    let timeout = health.timeout_secs.to_string();
+    let mut words = vec![probe.to_owned(), "started".to_owned(), container];
+    words.extend(question);
+    words.extend(["--timeout-secs".to_owned(), timeout]);
+    section.push("ExecStartPost", value(name.as_str(), "health", Value::command(words))?);
+    Ok(())
+}
+
+/// What the probe is asked on the command line, where it asks over the network.
+pub(super) fn probe_words(probe: &Probe) -> Vec<String> {
+    match probe {
+        Probe::Http { port, path } => {
+            let path = path.trim_start_matches('/');
+            vec!["http".to_owned(), format!("127.0.0.1:{port}/{path}")]
+        }
+        Probe::Tcp { port } => vec!["tcp".to_owned(), format!("127.0.0.1:{port}")],
+        Probe::Exec(_) => Vec::new(),
+    }
 }
 
 /// Labels of a container, the platform's last so that they win.

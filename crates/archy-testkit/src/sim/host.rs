@@ -267,12 +267,18 @@ impl Containers for SimHost {
 }
 
 impl Units for SimHost {
-    async fn write_unit_file(&self, file_name: &str, text: &str) -> HostResult<()> {
-        let (file_name, text) = (file_name.to_owned(), text.to_owned());
-        self.call(Class::File, format!("write {file_name}"), move |fake| async move {
-            fake.write_unit_file(&file_name, &text).await
-        })
-        .await
+    async fn write_unit_files(&self, files: &[(String, String)]) -> HostResult<()> {
+        // a cut may come between any two of them
+        for file in files {
+            let (one, text) = ([file.clone()], format!("write {}", file.0));
+            self.call(
+                Class::File,
+                text,
+                move |fake| async move { fake.write_unit_files(&one).await },
+            )
+            .await?;
+        }
+        Ok(())
     }
 
     async fn remove_unit_file(&self, file_name: &str) -> HostResult<()> {
