@@ -6,6 +6,7 @@ pub mod cache;
 pub mod codegen;
 pub mod desktop;
 pub mod dist;
+pub mod gate;
 pub mod images;
 pub mod node;
 pub mod platform;

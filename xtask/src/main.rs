@@ -2,7 +2,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{bench, codegen, dist, images, node, sh, test, tidy, up, workspace};
+use xtask::{bench, codegen, dist, gate, images, node, sh, test, tidy, up, workspace};
 
 /// Tasks of this workspace.
 #[derive(Debug, Parser)]
@@ -23,6 +23,8 @@ enum Task {
     Test(test::TestArgs),
     /// Measure the platform beside its peers and write `docs/benchmarks.md`.
     Bench(bench::BenchArgs),
+    /// Run the whole life of all test apps on a node, several times, and write `docs/gate.md`.
+    Gate(gate::GateArgs),
     /// Make, boot, ask and remove test nodes.
     Node(node::cli::NodeArgs),
     /// Build the images of the test apps and push them to the nodes' registry.
@@ -46,6 +48,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Down(args) => up::down(&args).map(done),
         Task::Test(args) => test::run(&args),
         Task::Bench(args) => bench::run(&args).map(done),
+        Task::Gate(args) => gate::run(&args).map(done),
         Task::Tidy => tidy::run(),
         Task::Codegen { check: true } => codegen::check(),
         Task::Codegen { check: false } => codegen::write().map(done),

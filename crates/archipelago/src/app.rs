@@ -3,9 +3,9 @@
 use std::net::Ipv4Addr;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use archy_api::state::ServerInfo;
+use archy_api::state::{Notice, ServerInfo};
 use archy_store::Store;
-use archy_types::{OperationId, UserError};
+use archy_types::{OperationId, Timestamp, UserError};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +13,8 @@ use crate::auth::{Limiter, Sessions, UserFile};
 use crate::catalog::Catalog;
 use crate::clock;
 use crate::config::Config;
+use crate::guard::{self, Doubt};
+use crate::recovery::Opened;
 use crate::rpc::errors::Masks;
 use crate::sources::Backends;
 use crate::state::Hub;
@@ -51,6 +53,14 @@ pub struct App {
     pub sockets: Arc<Semaphore>,
     /// Cancelled when the daemon stops.
     pub stop: CancellationToken,
+    /// Cancelled when the daemon is to end and to be started anew.
+    pub begin_anew: CancellationToken,
+    /// Whether the wall clock is to be trusted.
+    pub doubt: Arc<Doubt>,
+    /// What the owner should know of how the daemon found its store.
+    pub found_at_start: Vec<Notice>,
+    /// The last moment that the node remembered when the daemon began.
+    pub last_seen: Option<Timestamp>,
     /// Name of the host.
     pub hostname: String,
     /// Addresses that the API is served on, filled in when the listeners are up.
@@ -70,11 +80,16 @@ impl App {
     pub async fn new(
         config: Config,
         backends: Backends,
-        store: Store,
+        opened: Opened,
         stop: CancellationToken,
     ) -> Result<Arc<Self>, UserError> {
+        let Opened { store, notices, .. } = opened;
         let now = clock::now();
-        let sessions = Sessions::load(store.clone(), now).await?;
+        let last_seen = guard::last_seen(&store).await;
+        clock::begin_steady(last_seen);
+        let doubt = backends.doubt.clone();
+        doubt.begin(now, last_seen, clock::steady_millis());
+        let sessions = Sessions::load(store.clone(), clock::steady_now()).await?;
         let hostname = nix::unistd::gethostname()
             .ok()
             .and_then(|name| name.into_string().ok())
@@ -93,6 +108,7 @@ impl App {
         let base = u64::try_from(now.0 / 1000).unwrap_or_default() << 20;
         let hub = Hub::new(base, server, host_ip(&config));
         hub.set_snapshot(backends.engine.snapshot());
+        hub.set_notices(notices.clone());
         let users = UserFile::new(&config.paths.data_dir);
         let catalog = Catalog::new(config.paths.apps_dirs.clone());
         let masks = Masks::new(&config.paths);
@@ -109,6 +125,10 @@ impl App {
             masks,
             sockets: Arc::new(Semaphore::new(MAX_SOCKETS)),
             stop,
+            begin_anew: CancellationToken::new(),
+            doubt,
+            found_at_start: notices,
+            last_seen,
             hostname,
             addresses: RwLock::default(),
             own_ports: RwLock::default(),

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock;
 use crate::config::Config;
+use crate::guard::Doubt;
 use crate::host::{HostConfig, SystemHost};
 use crate::ledger::StoreLedger;
 use crate::sources::Backends;
@@ -56,7 +57,8 @@ pub async fn connect(
     config: &Config,
     store: Store,
 ) -> Result<(Backends, JoinHandle<()>), UserError> {
-    let host = SystemHost::new(host_config(config))?;
+    let doubt = Arc::new(Doubt::default());
+    let host = SystemHost::new(host_config(config))?.doubting(doubt.clone());
     let hints = host.watch();
     let ledger = Arc::new(StoreLedger::new(store));
     let tuning = Tuning { keep_previous: config.keep_snapshots, ..Tuning::default() };
@@ -65,12 +67,20 @@ pub async fn connect(
     let last_pass = run.last_pass();
     let running = tokio::spawn(run.run());
     let host = Arc::new(host);
-    let backends =
-        Backends { engine, logs: host.clone(), exec: host.clone(), system: host, last_pass };
+    let backends = Backends {
+        engine,
+        logs: host.clone(),
+        exec: host.clone(),
+        system: host.clone(),
+        survey: host,
+        last_pass,
+        doubt,
+    };
     Ok((backends, running))
 }
 
-fn host_config(config: &Config) -> HostConfig {
+/// Where things are on this host.
+pub(crate) fn host_config(config: &Config) -> HostConfig {
     let paths = config.paths.clone();
     let uid = config.uid;
     HostConfig {

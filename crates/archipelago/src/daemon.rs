@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use archy_store::Store;
 use archy_types::UserError;
 use sd_notify::NotifyState;
 use tokio::net::{TcpListener, UnixListener};
@@ -18,6 +17,7 @@ use crate::net::activation::Handed;
 use crate::net::certs::{Certs, own_names};
 use crate::net::serve::{Limits, Server};
 use crate::net::{redirect, unix};
+use crate::recovery::Opened;
 use crate::sources::Backends;
 use crate::web;
 
@@ -54,13 +54,13 @@ impl Daemon {
     pub async fn start(
         config: Config,
         backends: Backends,
-        store: Store,
+        opened: Opened,
         handed: Handed,
         limits: Limits,
     ) -> Result<Self, UserError> {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let app = App::new(config, backends, store, stop.clone()).await?;
+        let app = App::new(config, backends, opened, stop.clone()).await?;
         // the listeners open when installs by id can be answered
         tokio::task::block_in_place(|| app.catalog.refresh());
         let bound = Bound::new(&app.config, handed).await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use archy_engine::ports::{Ending, Ledger, OpenOperation, Previous};
 use archy_manifest::Manifest;
 use archy_manifest::model::Protocol;
-use archy_plan::{DataDue, DesiredApp, DesiredState, Plan};
+use archy_plan::{DesiredApp, DesiredState, Plan};
 use archy_store::{AppRecord, Desired, NewEvent, NewOperation, Phase, Replaced, Store, StoreError};
 use archy_types::{Actor, AppId, Cause, OperationId, Timestamp, UserError};
 use serde_json::json;
@@ -45,20 +45,34 @@ impl StoreLedger {
             settings: record.settings,
             port_overrides: record.ports.iter().filter_map(|(k, p)| Some((port(k)?, *p))).collect(),
             package_dir: record.package_dir,
-            data_due: data_due(&record.app, record.data_due)?,
+            data_due: stored(&record.app, "What is due to the data", record.data_due)?,
+            adopted: stored(&record.app, "What was adopted", record.adopted)?,
         })
     }
 }
 
-fn data_due(app: &AppId, stored: Option<serde_json::Value>) -> Result<Option<DataDue>, UserError> {
+fn stored<T: serde::de::DeserializeOwned>(
+    app: &AppId,
+    what: &str,
+    stored: Option<serde_json::Value>,
+) -> Result<Option<T>, UserError> {
     stored.map(serde_json::from_value).transpose().map_err(|error| {
-        UserError::new("record-unreadable", format!("What is due to the data of {app}: {error}"))
+        UserError::new("record-unreadable", format!("{what} of {app}: {error}"))
             .hint("A newer version of Archipelago may have written it.")
     })
 }
 
+/// An error of the store; a disk that is full is told with its figures.
 fn user(error: StoreError) -> UserError {
-    UserError::new(error.code(), error.to_string()).hint(error.hint())
+    let figures = match &error {
+        StoreError::DiskFull { path } => path.parent().and_then(crate::host::facts::figures),
+        _ => None,
+    };
+    let text = match figures {
+        Some(figures) => format!("{error}: {figures}"),
+        None => error.to_string(),
+    };
+    UserError::new(error.code(), text).hint(error.hint())
 }
 
 const fn state(desired: Desired) -> DesiredState {
@@ -98,9 +112,12 @@ fn port_key((number, protocol): &(u16, Protocol)) -> String {
     format!("{number}/{protocol}")
 }
 
-fn record(app: &DesiredApp) -> Result<AppRecord, UserError> {
+/// A desired state as the store keeps it.
+pub(crate) fn record(app: &DesiredApp) -> Result<AppRecord, UserError> {
     let due = app.data_due.map(serde_json::to_value).transpose();
     let due = due.map_err(|error| UserError::new("internal", error.to_string()))?;
+    let adopted = app.adopted.as_ref().map(serde_json::to_value).transpose();
+    let adopted = adopted.map_err(|error| UserError::new("internal", error.to_string()))?;
     Ok(AppRecord {
         app: app.manifest.id.clone(),
         generation: app.generation,
@@ -113,6 +130,7 @@ fn record(app: &DesiredApp) -> Result<AppRecord, UserError> {
         pinned_version: None,
         package_dir: app.package_dir.clone(),
         data_due: due,
+        adopted,
     })
 }
 

@@ -1,7 +1,7 @@
 //! What happens beside requests: signals, the service manager, and work on timers.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -10,11 +10,11 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
-use crate::clock;
 use crate::net::certs::Certs;
+use crate::{clock, guard, images};
 
 /// The engine looks at the host every 30 s; a loop that has not ended a pass for so long hangs.
-const PASS_LIMIT: i64 = 180 * 1000;
+const PASS_LIMIT: u64 = 180 * 1000;
 
 /// Tells the service manager something; without one nothing happens.
 pub fn notify(state: NotifyState<'_>) {
@@ -23,11 +23,28 @@ pub fn notify(state: NotifyState<'_>) {
     }
 }
 
-/// True while the engine's loop ends its passes; a daemon that has just started gets the same
-/// time for its first one.
-#[must_use]
-pub fn loop_is_healthy(last_pass: i64, started: i64, now: i64) -> bool {
-    now - last_pass.max(started) < PASS_LIMIT
+/// The end of the engine's last pass as the watchdog sees it: it counts by a steady clock since when
+/// the noted moment is the same, for the wall clock may jump.
+#[derive(Debug, Clone, Copy)]
+pub struct Passes {
+    noted: i64,
+    changed: u64,
+}
+
+impl Passes {
+    /// A daemon that has just started gets the full time for its first pass.
+    #[must_use]
+    pub const fn begin(steady: u64) -> Self {
+        Self { noted: 0, changed: steady }
+    }
+
+    /// True while the engine's loop ends its passes.
+    pub fn go_on(&mut self, noted: i64, steady: u64) -> bool {
+        if self.noted != noted {
+            *self = Self { noted, changed: steady };
+        }
+        steady.saturating_sub(self.changed) < PASS_LIMIT
+    }
 }
 
 /// Starts the work on timers; it ends when the daemon stops.
@@ -36,18 +53,20 @@ pub fn spawn(app: &Arc<App>, certs: Option<Arc<Certs>>, tasks: &TaskTracker) {
     if let Some(limit) = sd_notify::watchdog_enabled() {
         watchdog(app, limit, tasks);
     }
+    every(app, tasks, images::PERIOD, images::prune);
     if let Some(certs) = certs {
         every(app, tasks, Duration::from_secs(5), move |_| {
             let certs = certs.clone();
             async move { blocking(move || certs.refresh(false)).await }
         });
     }
+    guard::spawn(app, tasks);
     every(app, tasks, Duration::from_secs(30), |app| async move {
         blocking(move || app.catalog.refresh()).await;
     });
     every(app, tasks, Duration::from_secs(60), |app| async move { app.refresh_host_ip() });
     every(app, tasks, Duration::from_secs(3600), |app| async move {
-        if let Err(error) = app.sessions.prune(clock::now()).await {
+        if let Err(error) = app.sessions.prune(clock::steady_now()).await {
             tracing::warn!(%error, "expired sessions were not removed");
         }
     });
@@ -72,11 +91,13 @@ fn publish(app: &Arc<App>, tasks: &TaskTracker) {
 
 fn watchdog(app: &Arc<App>, limit: Duration, tasks: &TaskTracker) {
     let last_pass: Arc<AtomicI64> = app.backends.last_pass.clone();
-    let started = clock::now().0;
+    let passes = Arc::new(Mutex::new(Passes::begin(clock::steady_millis())));
     every(app, tasks, limit / 3, move |_| {
         let last = last_pass.load(Ordering::Relaxed);
+        let mut passes = passes.lock().unwrap_or_else(PoisonError::into_inner);
+        let healthy = passes.go_on(last, clock::steady_millis());
         async move {
-            if loop_is_healthy(last, started, clock::now().0) {
+            if healthy {
                 notify(NotifyState::Watchdog);
             } else {
                 tracing::error!(
@@ -124,6 +145,7 @@ pub async fn until_told(app: &Arc<App>, certs: Option<Arc<Certs>>) -> std::io::R
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
+            () = app.begin_anew.cancelled() => return Ok(()),
             _ = hangup.recv() => {
                 tracing::info!("reading certificates and manifests again");
                 let (again, certs) = (app.clone(), certs.clone());
@@ -144,13 +166,19 @@ mod tests {
 
     #[test]
     fn a_loop_that_hangs_is_seen() {
-        for (last, started, now, healthy) in [
-            (0, 1000, 2000, true),
-            (0, 0, PASS_LIMIT, false),
-            (PASS_LIMIT, 0, PASS_LIMIT + 5, true),
-            (10, 0, PASS_LIMIT + 10, false),
+        let year = 365 * 86_400_000;
+        let mut passes = Passes::begin(1000);
+        for (noted, steady, healthy) in [
+            (0, 2000, true),
+            (0, 1000 + PASS_LIMIT, false),
+            (50, 1000 + PASS_LIMIT, true),
+            (50, 2000 + PASS_LIMIT, true),
+            // the wall clock jumps ahead and back: the loop goes on
+            (year, 3000 + PASS_LIMIT, true),
+            (60, 4000 + PASS_LIMIT, true),
+            (60, 4000 + 2 * PASS_LIMIT, false),
         ] {
-            assert_eq!(loop_is_healthy(last, started, now), healthy, "{last} {started} {now}");
+            assert_eq!(passes.go_on(noted, steady), healthy, "{noted} {steady}");
         }
     }
 }

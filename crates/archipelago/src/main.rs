@@ -7,8 +7,7 @@ use anyhow::{Context as _, anyhow};
 use archipelago::config::{Config, ConfigError, Flags, Sources, User};
 use archipelago::net::activation::Handed;
 use archipelago::net::serve::Limits;
-use archipelago::{Daemon, connect, logging};
-use archy_store::{Options, Store};
+use archipelago::{Daemon, connect, logging, recovery};
 use archy_types::UserError;
 use clap::Parser as _;
 use tokio::task::JoinHandle;
@@ -30,6 +29,9 @@ fn main() -> ExitCode {
         config.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
         return ExitCode::SUCCESS;
     }
+    if flags.rebuild_store {
+        return rebuild(&config, flags.even_if_whole);
+    }
     match run(config, journal.is_some_and(|stream| logging::is_stderr(&stream))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -38,6 +40,24 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Builds the store again and says on standard output, as JSON, what was done.
+fn rebuild(config: &Config, even_if_whole: bool) -> ExitCode {
+    let work = async {
+        connect::prepare(config)?;
+        recovery::open(config, even_if_whole).await
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = runtime.map_err(|error| UserError::new("runtime", error.to_string()));
+    let report = outcome.and_then(|runtime| runtime.block_on(work)).map(|opened| opened.report);
+    let (text, code) = match &report {
+        Ok(report) => (serde_json::to_string(report), ExitCode::SUCCESS),
+        Err(error) => (serde_json::to_string(error), ExitCode::FAILURE),
+    };
+    // nobody is left to tell when standard output is gone
+    _ = writeln!(std::io::stdout(), "{}", text.unwrap_or_default());
+    code
 }
 
 fn read(flags: &Flags, env: Vec<(String, String)>) -> Result<Config, ConfigError> {
@@ -66,11 +86,9 @@ fn run(config: Config, under_systemd: bool) -> anyhow::Result<()> {
 
 async fn serve(config: Config, handed: Handed) -> anyhow::Result<()> {
     connect::prepare(&config).map_err(told)?;
-    let options = Options::new(config.paths.state_dir.clone());
-    let store = tokio::task::spawn_blocking(move || Store::open(&options)).await?;
-    let store = store.map_err(|error| told(error.into()))?;
-    let (backends, engine) = connect::connect(&config, store.clone()).await.map_err(told)?;
-    let daemon = Daemon::start(config, backends, store, handed, Limits::default());
+    let opened = recovery::open(&config, false).await.map_err(told)?;
+    let (backends, engine) = connect::connect(&config, opened.store.clone()).await.map_err(told)?;
+    let daemon = Daemon::start(config, backends, opened, handed, Limits::default());
     let daemon = daemon.await.map_err(told)?;
     tokio::select! {
         outcome = daemon.run() => outcome.context("signals"),

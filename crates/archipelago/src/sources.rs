@@ -11,7 +11,9 @@ use archy_plan::Known;
 use archy_types::UserError;
 use futures_util::future::BoxFuture;
 
+use crate::guard::Doubt;
 use crate::logs::LogSource;
+use crate::survey::SurveySource;
 
 /// Runs commands in containers.
 pub trait ExecSource: Send + Sync + 'static {
@@ -61,6 +63,10 @@ pub struct Backends {
     /// When the engine's loop last ended a pass (milliseconds since 1970; nought: not yet). The
     /// watchdog is only fed while this moves.
     pub last_pass: Arc<AtomicI64>,
+    /// Whether the wall clock is to be trusted.
+    pub doubt: Arc<Doubt>,
+    /// A closer look at the host, and mends.
+    pub survey: Arc<dyn SurveySource>,
 }
 
 impl fmt::Debug for Backends {

@@ -120,7 +120,7 @@ fn os_name(release: &str) -> Option<String> {
 }
 
 /// How many subordinate ids the user's ranges hold (subuid(5)).
-fn subordinates(file: &str, user: &User) -> Option<u64> {
+pub(crate) fn subordinates(file: &str, user: &User) -> Option<u64> {
     let text = std::fs::read_to_string(file).ok()?;
     let uid = user.uid.to_string();
     let counts = text.lines().filter_map(|line| {
@@ -148,7 +148,7 @@ fn memory(meminfo: &str) -> Option<(u64, u64)> {
     Some((field("MemTotal:")?, field("MemAvailable:")?))
 }
 
-fn writable(dir: &Path) -> bool {
+pub(crate) fn writable(dir: &Path) -> bool {
     // a directory that is not there yet is made when it is needed
     let existing = dir.ancestors().find(|dir| dir.exists());
     existing.is_some_and(|dir| rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_ok())

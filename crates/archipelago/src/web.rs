@@ -97,7 +97,7 @@ async fn subscribe(
     upgrade.on_upgrade(move |stream| async move {
         let valid = || {
             let session = caller.session.as_ref();
-            session.is_none_or(|session| app.sessions.is_live(session, clock::now()))
+            session.is_none_or(|session| app.sessions.is_live(session, clock::steady_now()))
         };
         let (hub, stop) = (app.hub.clone(), app.stop.clone());
         state::socket::serve(stream, hub, query.since, stop, valid, permit).await;

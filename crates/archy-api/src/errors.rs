@@ -164,11 +164,92 @@ pub const ERRORS: &[ErrorInfo] = &[
         "The app has no update that can be taken back, or its time is over.",
         "Install the version that you want.",
     ),
+    info(
+        "adopt-no-match",
+        "No container of the node fits the app's manifest.",
+        "Look at `package.adoptable`; names and compose's labels count.",
+    ),
+    info(
+        "adopt-incomplete",
+        "A service of the manifest has no container that could be adopted.",
+        "Name the containers as the manifest does, or write the manifest for what is there.",
+    ),
+    info(
+        "adopt-ambiguous",
+        "Two containers could be the same service.",
+        "Rename or remove one of them.",
+    ),
+    info(
+        "adopt-auto-remove",
+        "Podman removes the container when it stops: nothing would be left to go back to.",
+        "Run it without `--rm`.",
+    ),
+    info(
+        "already-installed",
+        "The app is installed already: there is nothing to adopt.",
+        "Look at its status.",
+    ),
+    info("not-adopted", "The app was not adopted.", "There is nothing to migrate."),
+    info(
+        "adopted-not-migrated",
+        "The app runs in containers that Archipelago did not make.",
+        "Migrate it first.",
+    ),
+    info(
+        "adopted-gone",
+        "What was adopted is not there any more.",
+        "Make it as it was, or uninstall the app here and install it; its data stays.",
+    ),
+    info(
+        "migration-final",
+        "The way back from the migration was given up.",
+        "The old data is where it was.",
+    ),
+    info(
+        "migrate-data-inside",
+        "The container keeps data in itself.",
+        "Copy it out and run the container with it mounted.",
+    ),
+    info(
+        "migrate-data-in-the-way",
+        "There is data in the place that other data is to go to.",
+        "Move it away.",
+    ),
+    info(
+        "migrate-copy-differs",
+        "A copy is not the same as its original.",
+        "Look for what else writes there, or for a fault of the disk.",
+    ),
+    info(
+        "migrate-userns",
+        "User ids in the container are mapped in a way of their own.",
+        "Run it without `--userns`.",
+    ),
+    info(
+        "migrate-pod",
+        "The container shares its network with a pod or another container.",
+        "Run it by itself.",
+    ),
+    info(
+        "migrate-unit-foreign",
+        "The container's unit file is not the service user's own.",
+        "Move it into the service user's directory.",
+    ),
+    info(
+        "migrate-secret-gone",
+        "The value of a secret cannot be read from the container any more.",
+        "Start the app the way it was made, then migrate it again.",
+    ),
     info("password-long", "The password is longer than 1,024 bytes.", "Choose a shorter one."),
     info(
         "password-changed-meanwhile",
         "Another session changed the password first.",
         "Log in again with the present password.",
+    ),
+    info(
+        "mend-unknown",
+        "No check offers this mend now.",
+        "`archy doctor` names the mends that can be applied.",
     ),
     info("plan-stale", "The manifest changed after the plan was made.", "Ask again."),
     info(

@@ -10,8 +10,10 @@
 pub mod access;
 pub mod auth;
 pub mod container;
+pub mod doctor;
 pub mod document;
 pub mod errors;
+pub mod explain;
 pub mod health;
 pub mod logs;
 pub mod method;

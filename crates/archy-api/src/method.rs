@@ -7,7 +7,7 @@ use ts_rs::TS;
 use crate::access::{Access, Role};
 use crate::document::TypeScript;
 use crate::rpc::NoParams;
-use crate::{auth, container, health, logs, node, package, server, system};
+use crate::{auth, container, doctor, explain, health, logs, node, package, server, system};
 
 /// A method of the API.
 pub trait Method {
@@ -114,6 +114,15 @@ methods! {
     /// Brings back what an app was before its last update.
     PackageRollback = "package.rollback" (package::RollbackParams) -> package::AcceptedResult,
         Access::write(Role::Admin);
+    /// Lists apps whose containers are there and were not made by Archipelago.
+    PackageAdoptable = "package.adoptable" (NoParams) -> package::AdoptableResult,
+        Access::read(Role::Admin);
+    /// Takes over containers that Archipelago did not make, as they are and as they run.
+    PackageAdopt = "package.adopt" (package::AdoptParams) -> package::AcceptedResult,
+        Access::write(Role::Admin);
+    /// Makes adopted containers Archipelago's own, with their data and ports; or takes that back.
+    PackageMigrate = "package.migrate" (package::MigrateParams) -> package::AcceptedResult,
+        Access::write(Role::Admin);
     /// Says what an action would do, without doing it.
     PackagePlan = "package.plan" (package::PlanParams) -> package::PlanResult,
         Access::write(Role::Admin);
@@ -135,6 +144,9 @@ methods! {
     /// Gives the journal of operations, newest first.
     PackageHistory = "package.history" (package::HistoryParams) -> package::HistoryResult,
         Access::read(Role::Viewer);
+    /// Tells why an app is as it is: cause, last health checks, what it waits for, what comes next.
+    PackageExplain = "package.explain" (package::AppParams) -> explain::ExplainResult,
+        Access::read(Role::Admin);
     /// Gives an app's settings; secrets are never shown.
     PackageConfigGet = "package.config.get" (package::AppParams) -> package::ConfigResult,
         Access::read(Role::Admin);
@@ -156,6 +168,14 @@ methods! {
         Access::read(Role::AppUser);
     /// Gives processor, memory and disk use.
     SystemStats = "system.stats" (NoParams) -> system::SystemStats, Access::read(Role::Viewer);
+    /// Checks host, Podman, systemd, store, certificates, space, clock and units; each with a mend.
+    SystemDoctor = "system.doctor" (NoParams) -> doctor::DoctorReport, Access::read(Role::Admin);
+    /// Applies mends that lose nothing; says what was done.
+    SystemMend = "system.mend" (doctor::MendParams) -> doctor::MendResult,
+        Access::write(Role::Admin);
+    /// Gives the files of a support bundle, secrets struck out.
+    SystemSupport = "system.support" (doctor::SupportParams) -> doctor::SupportResult,
+        Access::write(Role::Admin);
 
     /// Gives the node's own state in short.
     NodeStatus = "node.status" (NoParams) -> node::NodeStatus, Access::read(Role::Viewer);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use archy_types::{Actor, UserError};
+use archy_types::{Actor, Cause, UserError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -125,6 +125,9 @@ pub struct AcceptedResult {
     pub status: String,
     /// The operation; null when it is already so.
     pub operation: Option<i64>,
+    /// Who suffers from it: apps that need one which is stopped or removed. Absent when nobody does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
 /// Parameters of `package.uninstall`.
@@ -136,6 +139,75 @@ pub struct UninstallParams {
     #[serde(default)]
     #[ts(optional, as = "Option<bool>")]
     pub purge: bool,
+}
+
+/// Parameters of `package.adopt`. The manifest is `manifest`, else the one at `path`, else the one
+/// that the node knows for `id`.
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize, JsonSchema, TS)]
+#[ts(optional_fields)]
+pub struct AdoptParams {
+    /// The app; must be the manifest's id.
+    pub id: String,
+    /// Text of the manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
+    /// Manifest, or directory with one, on the node. Only over the unix socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+/// Result of `package.adoptable`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct AdoptableResult {
+    /// Apps whose containers are there and were not made by Archipelago.
+    pub apps: Vec<AdoptableApp>,
+}
+
+/// An app whose containers could be adopted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+#[ts(optional_fields)]
+pub struct AdoptableApp {
+    /// The app.
+    pub id: String,
+    /// Its containers by service.
+    pub containers: BTreeMap<String, String>,
+    /// What made them: `podman-run`, `compose`, `quadlet`, `systemd-unit`.
+    pub origin: String,
+    /// They were started by an older daemon as its own children, and stop when the daemon stops.
+    pub dies_with_daemon: bool,
+    /// Why they cannot be adopted as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<UserError>,
+}
+
+/// Parameters of `package.migrate`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct MigrateParams {
+    /// The app.
+    pub id: String,
+    /// Also when it changes what the manifest does not name, as `package.plan` shows it.
+    #[serde(default)]
+    #[ts(optional, as = "Option<bool>")]
+    pub accept: bool,
+    /// `migrate` when absent.
+    #[serde(default)]
+    #[ts(optional, as = "Option<MigrateWay>")]
+    pub way: MigrateWay,
+}
+
+/// Which way a migration goes.
+#[derive(
+    Debug, Default, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, TS,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum MigrateWay {
+    /// Adopted containers give way to Archipelago's own.
+    #[default]
+    Migrate,
+    /// They are brought back.
+    Rollback,
+    /// The way back is given up: containers that were kept aside go.
+    Commit,
 }
 
 /// What `package.plan` plans.
@@ -158,6 +230,12 @@ pub enum PlanAction {
     Update,
     /// `package.rollback`.
     Rollback,
+    /// `package.adopt`.
+    Adopt,
+    /// `package.migrate`.
+    Migrate,
+    /// `package.migrate` with the way `rollback`.
+    MigrateRollback,
 }
 
 /// Parameters of `package.plan`.
@@ -226,17 +304,20 @@ pub struct HistoryParams {
     /// Only operations before this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<i64>,
+    /// Also each one's plan, and what came of every step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full: Option<bool>,
 }
 
 /// Result of `package.history`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, TS)]
 pub struct HistoryResult {
     /// Operations, newest first.
     pub operations: Vec<OperationRecord>,
 }
 
 /// An operation of the journal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, TS)]
 pub struct OperationRecord {
     /// Its number.
     pub id: i64,
@@ -256,6 +337,38 @@ pub struct OperationRecord {
     pub error: Option<UserError>,
     /// What was done, in order.
     pub steps: Vec<String>,
+    /// Its plan and what came of every step, when asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub details: Option<OperationDetails>,
+}
+
+/// An operation's plan and what came of it.
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct OperationDetails {
+    /// The newest plan, each step with its reason.
+    pub plan: Vec<PlanStep>,
+    /// Findings of the plan.
+    pub checks: Vec<Finding>,
+    /// Steps as they were taken.
+    pub steps: Vec<StepRecord>,
+    /// Why it ended as it did.
+    pub cause: Option<Cause>,
+}
+
+/// A step of an operation as it was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct StepRecord {
+    /// What it does.
+    pub text: String,
+    /// `pending`, `running`, `done`, `failed`, `skipped`.
+    pub state: String,
+    /// When it began (milliseconds since 1970).
+    pub started: Option<i64>,
+    /// When it ended.
+    pub ended: Option<i64>,
+    /// What came of it, or why it failed.
+    pub outcome: Option<String>,
 }
 
 /// How an operation ended.

@@ -22,6 +22,28 @@ pub struct StateData {
     pub observed_at: i64,
     /// Why the last look at the host failed, if it did: the rest is then old, not wrong.
     pub stale_because: Option<Cause>,
+    /// What the owner should know of the node as a whole, the gravest first: a full disk, a store
+    /// that was rebuilt, a clock that jumped.
+    #[serde(default)]
+    pub notices: Vec<Notice>,
+}
+
+/// Something that the owner should know of the node as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+#[serde(rename_all = "kebab-case")]
+#[ts(optional_fields)]
+pub struct Notice {
+    /// Weight: with an error nothing can be changed on the node.
+    pub severity: Severity,
+    /// Stable code, for example `disk-full`.
+    pub code: Code,
+    /// One sentence with the figures.
+    pub text: String,
+    /// Since when (milliseconds since 1970).
+    pub since: i64,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mend: Option<String>,
 }
 
 /// The node.
@@ -129,6 +151,25 @@ pub struct PackageData {
     pub operation: Option<OperationState>,
     /// What to know, for example a budget that this host cannot enforce.
     pub notes: Vec<Finding>,
+    /// What it took over that Archipelago did not make; absent when there is nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<AdoptedState>,
+}
+
+/// Containers that an app took over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+#[serde(rename_all = "kebab-case")]
+pub struct AdoptedState {
+    /// What made them: `podman-run`, `compose`, `quadlet`, `systemd-unit`.
+    pub origin: String,
+    /// When they were adopted (milliseconds since 1970).
+    pub since: i64,
+    /// `watched` as they were found, `migrated` with a way back, `committed` without.
+    pub stage: String,
+    /// Version of the migration that was done; null before it.
+    pub migration: Option<u32>,
+    /// They stop when the daemon stops, until they are migrated.
+    pub dies_with_daemon: bool,
 }
 
 /// Progress in old words.

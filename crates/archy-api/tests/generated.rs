@@ -48,8 +48,21 @@ fn names_and_codes_are_unique() {
 
 #[test]
 fn methods_that_change_something_are_guarded() {
-    let reads =
-        ["health", "get", "list", "logs", "history", "info", "stats", "status", "is", "available"];
+    let reads = [
+        "health",
+        "get",
+        "list",
+        "logs",
+        "history",
+        "info",
+        "stats",
+        "status",
+        "is",
+        "available",
+        "adoptable",
+        "explain",
+        "doctor",
+    ];
     for method in METHODS {
         let last = method.name.rsplit(['.', '-']).next().unwrap();
         let reading = reads.iter().any(|word| last.starts_with(word))

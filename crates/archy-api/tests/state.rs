@@ -31,10 +31,11 @@ fn keys() {
         server_info: ServerInfo { name: "Home".to_owned(), ..ServerInfo::default() },
         observed_at: 3,
         stale_because: None,
+        notices: Vec::new(),
     };
     assert_eq!(
         serde_json::to_value(data).unwrap(),
-        json!({"package-data": {}, "observed-at": 3, "stale-because": null,
+        json!({"package-data": {}, "observed-at": 3, "stale-because": null, "notices": [],
             "server_info": {"name": "Home", "version": "", "hostname": ""}})
     );
     let addresses = InterfaceAddresses {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use archy_plan::{DesiredApp, Observed, Plan};
 use archy_types::{Actor, AppId, UserError};
 
+use crate::adopt;
 use crate::event::{Checked, Event};
 use crate::handle::{Accepted, Request, RequestKind};
 use crate::operation::{Job, OperationKind};
@@ -45,6 +46,10 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         let before = self.before_update(&app, kind, &request.kind);
         tokio::spawn(async move {
             let observed = host.observe(&interest(&app, &all, kind)).await;
+            let app = match adopt::settle(app, kind, &observed) {
+                Ok(app) => app,
+                Err(error) => return answer(reply, Err(error)),
+            };
             let mut plan = archy_plan::plan(&app, &observed, &all, kind.intent(fresh));
             plan.checks.splice(0..0, before);
             answer(reply, Ok(plan));
@@ -64,6 +69,10 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         let events = self.events.clone();
         tokio::spawn(async move {
             let observed = host.observe(&interest(&app, &all, kind)).await;
+            let app = match adopt::settle(app, kind, &observed) {
+                Ok(app) => app,
+                Err(error) => return answer(reply, Err(error)),
+            };
             let mut plan = archy_plan::plan(&app, &observed, &all, kind.intent(fresh));
             plan.checks.splice(0..0, before);
             let checked = Checked { request, plan, observed: Arc::new(observed), reply };
@@ -84,6 +93,7 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
             return answer(reply, Err(check.into()));
         }
         let missing = consent_needed(&request.kind, &plan);
+        let missing = missing.or_else(|| adopt::consent_needed(&request.kind, &plan));
         if let Some(missing) = missing.or_else(|| image_missing(&request.kind, &plan)) {
             return answer(reply, Err(missing));
         }
@@ -91,7 +101,10 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         let result = match self.decide(&request) {
             Err(error) => Err(error),
             Ok(Decision::AlreadySo) => Ok(Accepted::AlreadySo),
-            Ok(Decision::Do(app, kind)) => self.accept(*app, kind, &request, Some(observed)).await,
+            Ok(Decision::Do(app, kind)) => match adopt::settle(*app, kind, &observed) {
+                Ok(app) => self.accept(app, kind, &request, Some(observed)).await,
+                Err(error) => Err(error),
+            },
         };
         answer(reply, result);
     }
@@ -121,12 +134,13 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         let now = self.world.clock.now();
         let text = match &request.kind {
             RequestKind::Install { text, .. } => Some(&**text),
-            RequestKind::Update { to, .. } => Some(&*to.text),
+            RequestKind::Update { to, .. } | RequestKind::Adopt { to } => Some(&*to.text),
             _ => None,
         };
         let operation = self.world.ledger.accept(&app, text, kind.as_str(), now).await?;
         let id = app.manifest.id.clone();
-        let fresh = !self.apps.contains_key(&id);
+        // what was adopted is not undone by taking it away
+        let fresh = !self.apps.contains_key(&id) && kind != OperationKind::Adopt;
         self.supersede(&id, kind).await;
         let entry = self.apps.entry(id.clone()).or_insert_with(|| Entry::new(app.clone()));
         match kind {
@@ -173,12 +187,15 @@ const fn needs_check(kind: OperationKind) -> bool {
             | OperationKind::Update
             | OperationKind::Rollback
             | OperationKind::Configure
+            | OperationKind::Adopt
+            | OperationKind::Migrate
+            | OperationKind::MigrateBack
     )
 }
 
 /// What a plan has to know of the host.
 fn interest(app: &DesiredApp, all: &[DesiredApp], kind: OperationKind) -> Interest {
-    let interest = Interest::of([app], all);
+    let interest = adopt::interest(Interest::of([app], all), app, kind);
     if kind == OperationKind::Update { interest.measure(&app.manifest.id) } else { interest }
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use archy_manifest::template::Template;
-use archy_plan::{DesiredApp, Observed, PlannedStep, Step};
+use archy_plan::{DesiredApp, LegacyStep, Observed, PlannedStep, Step};
 use archy_types::UserError;
 
 use crate::hooks;
@@ -59,6 +59,11 @@ pub(crate) fn step_deadline(step: &Step) -> Duration {
             COPY_DEADLINE
         }
         Step::Soak { secs: soak } => secs(*soak) + SMALL_DEADLINE,
+        Step::Legacy(LegacyStep::CopyData { .. }) => COPY_DEADLINE,
+        Step::Legacy(
+            LegacyStep::StartContainers { deadline_secs, .. }
+            | LegacyStep::StopContainers { deadline_secs, .. },
+        ) => secs(*deadline_secs) + SMALL_DEADLINE,
         _ => SMALL_DEADLINE,
     }
 }
@@ -138,6 +143,7 @@ async fn execute<H: Host>(
             all_well(cx.host.stop(units, secs(*deadline_secs)).await)
         }
         Step::RemoveContainer { name } => plain(cx.host.remove_container(name).await),
+        Step::RenameContainer { from, to } => plain(cx.host.rename_container(from, to).await),
         Step::RemoveUnitFile { file_name } => plain(cx.host.remove_unit_file(file_name).await),
         Step::RemoveNetwork { name } => plain(cx.host.remove_network(name).await),
         Step::PurgeVolume { name } => plain(cx.host.remove_volume(name).await),
@@ -178,6 +184,8 @@ async fn execute<H: Host>(
         Step::PruneSnapshots { generations } => {
             plain(cx.host.remove_snapshots(id, generations).await)
         }
+        Step::Legacy(LegacyStep::Done) => Ok(()),
+        Step::Legacy(step) => plain(cx.host.legacy(cx.app, step).await),
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use archy_manifest::Manifest;
 use archy_manifest::model::Protocol;
 use archy_plan::Plan;
+use archy_plan::adopt::Candidate;
 use archy_types::{Actor, AppId, Digest, OperationId, UserError};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -70,6 +71,22 @@ pub enum RequestKind {
         /// With the data as it is now, instead of that from before the update.
         keep_data: bool,
     },
+    /// Take over containers that Archipelago did not make, as they are.
+    Adopt {
+        /// The manifest that they fit.
+        to: Box<Replacement>,
+    },
+    /// Make adopted containers Archipelago's own.
+    Migrate {
+        /// The app.
+        app: AppId,
+        /// Also when that changes what the manifest does not name.
+        accept: bool,
+    },
+    /// Bring back the containers that were there before the migration.
+    MigrateBack(AppId),
+    /// Give up the way back: what was kept aside goes.
+    MigrateCommit(AppId),
     /// Start an app that is stopped; what is missing is made anew.
     Start(AppId),
     /// Stop it; it stays stopped.
@@ -108,6 +125,8 @@ pub enum Command {
     Submit(Request, oneshot::Sender<Result<Accepted, UserError>>),
     /// Say what would be done.
     Plan(Request, oneshot::Sender<Result<Plan, UserError>>),
+    /// Say which of these apps have containers that could be adopted.
+    Adoptable(Vec<Arc<Manifest>>, oneshot::Sender<Result<Vec<Candidate>, UserError>>),
     /// Look at the host now.
     Poke,
     /// Finish what is at a safe point and end.
@@ -145,6 +164,17 @@ impl Handle {
     /// No plan can be made; for example the app is not known.
     pub async fn plan(&self, request: Request) -> Result<Plan, UserError> {
         self.ask(|reply| Command::Plan(request, reply)).await?
+    }
+
+    /// Says which of these apps have containers that could be adopted.
+    ///
+    /// # Errors
+    /// The host does not tell.
+    pub async fn adoptable(
+        &self,
+        manifests: Vec<Arc<Manifest>>,
+    ) -> Result<Vec<Candidate>, UserError> {
+        self.ask(|reply| Command::Adoptable(manifests, reply)).await?
     }
 
     /// The last snapshot, at once.

@@ -5,12 +5,14 @@
 //! is one closed enum ([`event`]).
 
 mod accept;
+mod adopt;
 mod endings;
 mod event;
 mod execute;
 pub mod handle;
 mod hooks;
-pub mod operation;
+pub mod leap;
+mod operation;
 mod pass;
 pub mod ports;
 mod publish;
@@ -25,5 +27,5 @@ mod worker;
 
 pub use handle::{Accepted, Handle, Replacement, Request, RequestKind};
 pub use operation::OperationKind;
-pub use status::{AppView, OperationView, ServiceView, Snapshot};
+pub use status::{AdoptedView, AppView, OperationView, ServiceView, Snapshot};
 pub use task::{Engine, Tuning, start};

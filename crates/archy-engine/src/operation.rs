@@ -24,12 +24,20 @@ pub enum OperationKind {
     Uninstall,
     /// Settings changed.
     Configure,
+    /// Containers taken over as they are.
+    Adopt,
+    /// Containers that were taken over, made Archipelago's own.
+    Migrate,
+    /// What was there before a migration, brought back.
+    MigrateBack,
+    /// The way back from a migration given up.
+    MigrateCommit,
     /// Drift healed by the engine itself.
     Recover,
 }
 
 impl OperationKind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 13] = [
         Self::Install,
         Self::Update,
         Self::Rollback,
@@ -38,6 +46,10 @@ impl OperationKind {
         Self::Restart,
         Self::Uninstall,
         Self::Configure,
+        Self::Adopt,
+        Self::Migrate,
+        Self::MigrateBack,
+        Self::MigrateCommit,
         Self::Recover,
     ];
 
@@ -53,6 +65,10 @@ impl OperationKind {
             Self::Restart => "restart",
             Self::Uninstall => "uninstall",
             Self::Configure => "configure",
+            Self::Adopt => "adopt",
+            Self::Migrate => "migrate",
+            Self::MigrateBack => "migrate-back",
+            Self::MigrateCommit => "migrate-commit",
             Self::Recover => "recover",
         }
     }
@@ -70,7 +86,7 @@ impl OperationKind {
 
     /// It changes version and data together: nothing that changes either comes in between.
     pub(crate) const fn is_transaction(self) -> bool {
-        matches!(self, Self::Update | Self::Rollback)
+        matches!(self, Self::Update | Self::Rollback | Self::Migrate | Self::MigrateBack)
     }
 
     /// What an operation of this kind plans; `fresh` when the app was not there before.
@@ -79,9 +95,15 @@ impl OperationKind {
             Self::Install if fresh => archy_plan::Intent::Install,
             Self::Install | Self::Update => archy_plan::Intent::Update,
             Self::Rollback => archy_plan::Intent::Rollback,
-            Self::Start | Self::Configure => archy_plan::Intent::Start,
+            Self::Start | Self::Configure | Self::Migrate | Self::MigrateBack => {
+                archy_plan::Intent::Start
+            }
             Self::Restart => archy_plan::Intent::Restart,
-            Self::Stop | Self::Uninstall | Self::Recover => archy_plan::Intent::Converge,
+            Self::Stop
+            | Self::Uninstall
+            | Self::Adopt
+            | Self::MigrateCommit
+            | Self::Recover => archy_plan::Intent::Converge,
         }
     }
 }

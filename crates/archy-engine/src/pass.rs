@@ -17,6 +17,7 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
     /// Takes a look at the host into account.
     pub(crate) async fn pass(&mut self, observed: Box<Observed>) {
         let again = self.looked();
+        self.mind_the_clock();
         let observed: Arc<Observed> = Arc::from(observed);
         self.observed = Some(observed.clone());
         self.render_all(&observed);

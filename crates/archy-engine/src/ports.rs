@@ -8,7 +8,7 @@ use std::time::Duration;
 use archy_manifest::Manifest;
 use archy_manifest::model::{ImageSource, Owner, ReadyCheck, SecretKind, Service, SettingKind};
 use archy_manifest::template::Template;
-use archy_plan::{DesiredApp, Observed, Plan};
+use archy_plan::{DesiredApp, LegacyStep, Observed, Plan};
 use archy_types::{Actor, AppId, Cause, Generation, OperationId, Timestamp, UserError};
 
 /// Why the host did not do what was asked.
@@ -33,6 +33,10 @@ pub struct Interest {
     pub images: Vec<String>,
     /// Apps whose data is measured, for a snapshot.
     pub measured: Vec<AppId>,
+    /// Adopted apps, whose containers Archipelago did not make.
+    pub adopted: Vec<DesiredApp>,
+    /// Manifests whose containers are looked for among those that Archipelago did not make.
+    pub candidates: Vec<Arc<Manifest>>,
 }
 
 impl Interest {
@@ -42,6 +46,9 @@ impl Interest {
         let mut interest = Self::default();
         for app in apps {
             interest.add(&app.manifest);
+            if app.adopted.is_some() {
+                interest.adopted.push(app.clone());
+            }
         }
         for app in all {
             if !interest.apps.iter().any(|known| known.id == app.manifest.id) {
@@ -49,6 +56,13 @@ impl Interest {
             }
         }
         interest
+    }
+
+    /// The same, and containers that this manifest could adopt.
+    #[must_use]
+    pub fn candidate(mut self, manifest: &Arc<Manifest>) -> Self {
+        self.candidates.push(manifest.clone());
+        self
     }
 
     /// The same, and the room that a snapshot of the app takes.
@@ -149,6 +163,12 @@ pub trait Containers: Send + Sync + 'static {
     ) -> impl Future<Output = HostResult<()>> + Send;
     /// Removes a container; one that is not there is no error.
     fn remove_container(&self, name: &str) -> impl Future<Output = HostResult<()>> + Send;
+    /// Gives a container another name.
+    fn rename_container(
+        &self,
+        from: &str,
+        to: &str,
+    ) -> impl Future<Output = HostResult<()>> + Send;
     /// Removes a network; one that is not there is no error.
     fn remove_network(&self, name: &str) -> impl Future<Output = HostResult<()>> + Send;
     /// Removes a volume with its data; one that is not there is no error.
@@ -276,10 +296,20 @@ pub trait Files: Send + Sync + 'static {
     ) -> impl Future<Output = HostResult<()>> + Send;
 }
 
-/// The host as a whole.
-pub trait Host: Observe + Containers + Units + Files {}
+/// Containers that Archipelago did not make.
+pub trait Legacy: Send + Sync + 'static {
+    /// Does one step with what an app took over. Each may be repeated after a cut anywhere.
+    fn legacy(
+        &self,
+        app: &DesiredApp,
+        step: &LegacyStep,
+    ) -> impl Future<Output = HostResult<()>> + Send;
+}
 
-impl<T: Observe + Containers + Units + Files> Host for T {}
+/// The host as a whole.
+pub trait Host: Observe + Containers + Units + Files + Legacy {}
+
+impl<T: Observe + Containers + Units + Files + Legacy> Host for T {}
 
 /// How an operation ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use archy_types::{
 use crate::operation::OperationKind;
 use crate::ports::{Clock, Host, Ledger};
 use crate::render::Rendered;
-use crate::status::{AppView, OperationView, PortView, ServiceView, Snapshot};
+use crate::status::{AdoptedView, AppView, OperationView, PortView, ServiceView, Snapshot};
 use crate::task::{Engine, Entry, Work};
 
 impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
@@ -37,7 +37,7 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         };
         let assessment = assessment.unwrap_or_else(|| unseen(entry, now));
         let changed = settle(entry, &assessment.report);
-        let report = overlay(entry, &assessment.report);
+        let report = with_next(entry, overlay(entry, &assessment.report), now);
         let view = AppView {
             manifest: entry.desired.manifest.clone(),
             digest: entry.desired.digest,
@@ -54,6 +54,7 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
                 .map(|work| work.view.clone())
                 .or_else(|| entry.failed.clone()),
             notes: entry.notes.clone(),
+            adopted: entry.desired.adopted.as_ref().map(AdoptedView::from),
         };
         if entry.view.as_deref() != Some(&view) {
             entry.view = Some(Arc::new(view));
@@ -155,6 +156,20 @@ fn overlay(entry: &Entry, seen: &StatusReport) -> StatusReport {
     }
 }
 
+/// Says when the engine tries again by itself, where it will.
+fn with_next(entry: &Entry, report: StatusReport, now: Timestamp) -> StatusReport {
+    let Some(at) = entry.repair_at.filter(|at| *at > now && entry.work.is_none()) else {
+        return report;
+    };
+    let rests = report.state == AppState::Running || entry.failed.is_none();
+    if rests || entry.desired.state != DesiredState::Running || entry.refused.is_some() {
+        return report;
+    }
+    let count = entry.repairs_failed;
+    let text = format!("It is looked at and repaired again (attempt {}).", count.saturating_add(1));
+    StatusReport { next: Some(NextStep { text, at: Some(at) }), ..report }
+}
+
 /// The state of an app that is as it was before an update that failed.
 fn taken_back(
     failed: &OperationView,
@@ -162,10 +177,15 @@ fn taken_back(
     seen: &StatusReport,
 ) -> Option<StatusReport> {
     let rests = matches!(seen.state, AppState::Running | AppState::Stopped);
-    if !rests || failed.kind != OperationKind::Update.as_str() {
+    let code = match OperationKind::parse(&failed.kind) {
+        OperationKind::Update => "update-taken-back",
+        OperationKind::Migrate => "migration-taken-back",
+        _ => return None,
+    };
+    if !rests {
         return None;
     }
-    let cause = Cause::new("update-taken-back", error.message.clone());
+    let cause = Cause::new(code, error.message.clone());
     Some(StatusReport { cause, ..seen.clone() })
 }
 
@@ -204,9 +224,12 @@ fn repair(entry: &Entry) -> Repair {
 fn at_work(work: &Work, seen: &StatusReport) -> StatusReport {
     let state = match work.job.kind {
         OperationKind::Install if work.job.fresh => AppState::Installing,
-        OperationKind::Install | OperationKind::Update | OperationKind::Rollback => {
-            AppState::Updating
-        }
+        OperationKind::Install
+        | OperationKind::Update
+        | OperationKind::Rollback
+        | OperationKind::Migrate
+        | OperationKind::MigrateBack => AppState::Updating,
+        OperationKind::Adopt | OperationKind::MigrateCommit => seen.state,
         OperationKind::Stop => AppState::Stopping,
         OperationKind::Uninstall => AppState::Removing,
         OperationKind::Recover if seen.state == AppState::Running => AppState::Running,

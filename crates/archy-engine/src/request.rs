@@ -48,9 +48,12 @@ pub(crate) struct Wish<'a> {
 pub(crate) fn target(kind: &RequestKind) -> &AppId {
     match kind {
         RequestKind::Install { manifest, .. } => &manifest.id,
-        RequestKind::Update { to, .. } => &to.manifest.id,
+        RequestKind::Update { to, .. } | RequestKind::Adopt { to } => &to.manifest.id,
         RequestKind::Rollback { app, .. } => app,
         RequestKind::Start(app) | RequestKind::Stop(app) | RequestKind::Restart(app) => app,
+        RequestKind::Migrate { app, .. }
+        | RequestKind::MigrateBack(app)
+        | RequestKind::MigrateCommit(app) => app,
         RequestKind::Uninstall { app, .. } | RequestKind::Configure { app, .. } => app,
     }
 }
@@ -74,6 +77,9 @@ pub(crate) fn decide(
     );
     if changes && current.is_some_and(|current| current.transaction) {
         return Err(busy(target(kind)));
+    }
+    if let Some(decision) = crate::adopt::decide(current, wish) {
+        return decision;
     }
     if let RequestKind::Install { .. } = kind {
         return Ok(install(current, wish));
@@ -105,7 +111,11 @@ pub(crate) fn decide(
         RequestKind::Configure { settings, .. } => configure(current, settings, actor, now),
         RequestKind::Update { .. } => Ok(install(Some(current), wish)),
         RequestKind::Rollback { keep_data, .. } => rollback(current, *keep_data, wish, keep),
-        RequestKind::Install { .. } => Ok(Decision::AlreadySo),
+        RequestKind::Install { .. }
+        | RequestKind::Adopt { .. }
+        | RequestKind::Migrate { .. }
+        | RequestKind::MigrateBack(_)
+        | RequestKind::MigrateCommit(_) => Ok(Decision::AlreadySo),
     }
 }
 
@@ -221,6 +231,8 @@ fn install(current: Option<Current<'_>>, wish: &Wish<'_>) -> Decision {
             Some(before) if !before.is_leaving() => before.data_due,
             _ => None,
         },
+        // what was migrated keeps its way back
+        adopted: before.filter(|d| !d.is_leaving()).and_then(|d| d.adopted.clone()),
     };
     merge_settings(&mut app, to.settings);
     app.port_overrides.extend(to.ports.iter().map(|(key, port)| (*key, *port)));

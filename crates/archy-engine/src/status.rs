@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use archy_manifest::Manifest;
 use archy_manifest::model::{PortAuth, Protocol};
+use archy_plan::adopt::{Adopted, Origin, Stage};
 use archy_plan::{Check, DesiredState};
 use archy_types::{
     Actor, AppId, Digest, Generation, Health, OperationId, ServiceName, StatusReport, Timestamp,
@@ -48,6 +49,32 @@ pub struct AppView {
     pub operation: Option<OperationView>,
     /// Findings of the last plan that still hold (for example a budget that is not enforced).
     pub notes: Vec<Check>,
+    /// What it took over, unless it is wholly Archipelago's.
+    pub adopted: Option<AdoptedView>,
+}
+
+/// What an app took over that Archipelago did not make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdoptedView {
+    /// What made the containers.
+    pub origin: Origin,
+    /// When they were adopted.
+    pub since: Timestamp,
+    /// How far it is.
+    pub stage: Stage,
+    /// They stop when the daemon stops.
+    pub dies_with_daemon: bool,
+}
+
+impl From<&Adopted> for AdoptedView {
+    fn from(adopted: &Adopted) -> Self {
+        Self {
+            origin: adopted.origin,
+            since: adopted.since,
+            stage: adopted.stage,
+            dies_with_daemon: adopted.is_watched() && adopted.dies_with_daemon(),
+        }
+    }
 }
 
 /// One service as last known.
@@ -93,7 +120,7 @@ pub struct PortView {
 pub struct OperationView {
     /// Id in the journal.
     pub id: OperationId,
-    /// `install`, `update`, `rollback`, `start`, `stop`, `restart`, `uninstall`, `config`, `recover`.
+    /// `install`, `update`, `rollback`, `start`, `stop`, `restart`, `uninstall`, `config`, `recover`, `adopt`, `migrate`, …
     pub kind: String,
     /// Who asked.
     pub actor: Actor,

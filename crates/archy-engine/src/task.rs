@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use archy_plan::{DesiredApp, DesiredState, Observed};
-use archy_types::{Actor, AppId, OperationId, StatusReport, UserError};
+use archy_types::{Actor, AppId, OperationId, StatusReport, Timestamp, UserError};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::endings::Unnoted;
 use crate::event::Event;
 use crate::handle::{Command, Handle};
+use crate::leap::Leap;
 use crate::operation::{Job, OperationKind};
 use crate::ports::{Clock, Ending, Host, Ledger, Previous};
 use crate::render::Rendered;
@@ -77,6 +78,8 @@ pub(crate) struct Entry {
     pub(crate) stale_look: Option<u64>,
     pub(crate) repairs_failed: u32,
     pub(crate) repair_not_before: Option<Instant>,
+    /// The same moment by the wall clock, for people.
+    pub(crate) repair_at: Option<Timestamp>,
     /// What it was before its last update.
     pub(crate) previous: Option<Previous>,
 }
@@ -104,6 +107,7 @@ impl Entry {
             stale_look: None,
             repairs_failed: 0,
             repair_not_before: None,
+            repair_at: None,
             previous: None,
         }
     }
@@ -130,6 +134,7 @@ pub struct Engine<H, L, C> {
     pub(crate) snapshot: watch::Sender<Arc<Snapshot>>,
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) last_pass: Arc<AtomicI64>,
+    pub(crate) leap: Leap,
     inbox: mpsc::Receiver<Event>,
     commands: mpsc::Receiver<Command>,
     hints: mpsc::Receiver<()>,
@@ -165,6 +170,7 @@ pub async fn start<H: Host, L: Ledger, C: Clock>(
     let (command_sender, commands) = mpsc::channel(64);
     let (events, inbox) = mpsc::channel(1024);
     let (snapshot, snapshots) = watch::channel(Arc::new(Snapshot::default()));
+    let leap = Leap::new(clock.now(), Instant::now());
     let mut engine = Engine {
         // a power cut may have come between a unit file and its reload
         world: World { host, ledger, clock, unread: Arc::new(Mutex::new(true)) },
@@ -175,6 +181,7 @@ pub async fn start<H: Host, L: Ledger, C: Clock>(
         snapshot,
         events,
         last_pass: Arc::default(),
+        leap,
         inbox,
         commands,
         hints,
@@ -303,6 +310,9 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         match event {
             Event::Command(Command::Submit(request, reply)) => self.submit(request, reply).await,
             Event::Command(Command::Plan(request, reply)) => self.answer_plan(request, reply),
+            Event::Command(Command::Adoptable(manifests, reply)) => {
+                self.answer_adoptable(manifests, reply);
+            }
             Event::Command(Command::Shutdown(_)) => {}
             Event::Command(Command::Poke) | Event::PassDue | Event::Moved => self.look(),
             Event::Hint => {
@@ -414,7 +424,7 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
             Ending::Failed(_) | Ending::Superseded => false,
         };
         entry.stale_look = self.observing.then_some(self.looks);
-        note_outcome(entry, &work, &ending, &self.tuning);
+        note_outcome(entry, &work, &ending, &self.tuning, self.world.clock.now());
         self.note_endings().await;
         if gone && self.is_newest(app, &work.job) {
             self.forget(app).await;
@@ -467,17 +477,21 @@ fn log_ending(app: &AppId, operation: OperationId, ending: &Ending) {
     }
 }
 
-fn note_outcome(entry: &mut Entry, work: &Work, ending: &Ending, tuning: &Tuning) {
+fn note_outcome(entry: &mut Entry, work: &Work, ending: &Ending, tuning: &Tuning, now: Timestamp) {
     match ending {
         Ending::Done | Ending::Superseded => {
             entry.failed = None;
             entry.repairs_failed = 0;
             entry.repair_not_before = None;
+            entry.repair_at = None;
         }
         Ending::Failed(error) | Ending::RolledBack(error) => {
             let pause = tuning.backoff * 2_u32.saturating_pow(entry.repairs_failed.min(16));
             entry.repairs_failed += 1;
-            entry.repair_not_before = Some(Instant::now() + pause.min(tuning.backoff_max));
+            let pause = pause.min(tuning.backoff_max);
+            entry.repair_not_before = Some(Instant::now() + pause);
+            let millis = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+            entry.repair_at = Some(now.plus_millis(millis));
             entry.failed = Some(OperationView { error: Some(error.clone()), ..work.view.clone() });
         }
     }

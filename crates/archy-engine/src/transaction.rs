@@ -52,16 +52,22 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
     ) -> Option<Back> {
         let now = self.world.clock.now();
         let entry = self.apps.get_mut(id)?;
-        let previous = entry.previous.as_ref()?;
-        let (desired, generation) = (&entry.desired, entry.desired.generation.next());
-        let snapshot = previous.replaced_by;
-        let app = DesiredApp {
-            generation,
-            state: desired.state,
-            actor: desired.actor.clone(),
-            since: now,
-            data_due: ran.then_some(DataDue::Restore { snapshot, wish: generation }),
-            ..previous.app.clone()
+        let migrates =
+            entry.work.as_ref().is_some_and(|work| work.job.kind == OperationKind::Migrate);
+        let app = if migrates {
+            crate::adopt::before_migration(&entry.desired, now)
+        } else {
+            let previous = entry.previous.as_ref()?;
+            let (desired, generation) = (&entry.desired, entry.desired.generation.next());
+            let snapshot = previous.replaced_by;
+            DesiredApp {
+                generation,
+                state: desired.state,
+                actor: desired.actor.clone(),
+                since: now,
+                data_due: ran.then_some(DataDue::Restore { snapshot, wish: generation }),
+                ..previous.app.clone()
+            }
         };
         if let Err(failure) = self.world.ledger.turn_back(operation, &app, error).await {
             tracing::error!(app = %id, %operation, error = %failure,
@@ -105,14 +111,17 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
     /// brought about.
     pub(crate) async fn turn_back(&mut self, error: UserError) -> Ending {
         let app = self.job.app.clone();
-        let message = format!(
-            "The update of {} to {} failed: {}",
-            app.manifest.name, app.manifest.version, error.message
-        );
+        let (name, version) = (&app.manifest.name, &app.manifest.version);
+        let message = match self.job.kind {
+            OperationKind::Migrate => format!("The migration of {name} failed: {}", error.message),
+            _ => format!("The update of {name} to {version} failed: {}", error.message),
+        };
         let told = UserError { message, ..error };
         let observed = self.world.host.observe(&Interest::of([&app], &self.all)).await;
         let ran = match app.data_due {
-            Some(DataDue::Snapshot { generation }) => {
+            Some(DataDue::Snapshot { generation })
+                if self.job.kind != OperationKind::Migrate =>
+            {
                 archy_plan::may_have_run(&app.manifest.id, generation, &observed)
             }
             _ => false,
@@ -148,7 +157,12 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
                     Some(taken) => format!("with the data of {taken}"),
                     None => "and its data was not touched".to_owned(),
                 };
-                let message = format!("{} It is back at {version}, {data}.", told.message);
+                let message = match self.job.kind {
+                    OperationKind::Migrate => {
+                        format!("{} It runs again as it was adopted.", told.message)
+                    }
+                    _ => format!("{} It is back at {version}, {data}.", told.message),
+                };
                 Ending::RolledBack(UserError { message, ..told })
             }
             Err(Stop::Superseded) => Ending::Superseded,

@@ -5,7 +5,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use archy_plan::{DesiredApp, DesiredState, Intent, Observed, Plan, PlannedStep, Step};
+use archy_plan::{
+    DesiredApp, DesiredState, Intent, LegacyStep, Observed, Plan, PlannedStep, Step,
+};
 use archy_types::{Timestamp, UserError};
 use tokio::sync::{Mutex, mpsc, watch};
 
@@ -97,7 +99,9 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
         let mut ending = match done {
             Ok(ending) => ending,
             Err(Stop::Superseded) => Ending::Superseded,
-            Err(Stop::Failed(error)) if self.job.kind == OperationKind::Update => {
+            Err(Stop::Failed(error))
+                if matches!(self.job.kind, OperationKind::Update | OperationKind::Migrate) =>
+            {
                 self.turn_back(error).await
             }
             Err(Stop::Failed(error)) => Ending::Failed(error),
@@ -300,13 +304,21 @@ fn until_next_look(plan: &Plan) -> Plan {
     });
     let restores = |planned: &PlannedStep| matches!(planned.step, Step::RestoreSnapshot { .. });
     let restored = plan.steps.iter().position(restores).map_or(plan.steps.len(), |at| at + 1);
-    let end = secrets.min(restored);
+    let free = |planned: &PlannedStep| planned.step == Step::Legacy(LegacyStep::Done);
+    let free = plan.steps.iter().position(free).map_or(plan.steps.len(), |at| at + 1);
+    // what was adopted gives way before anything of our own is made
+    let end = if free < plan.steps.len() { free } else { secrets.min(restored) };
     Plan { steps: plan.steps.iter().take(end).cloned().collect(), ..plan.clone() }
 }
 
 /// Steps after which systemd does not know its unit files until it reads them.
 const fn changes_units(step: &Step) -> bool {
-    matches!(step, Step::WriteUnitFile { .. } | Step::RemoveUnitFile { .. })
+    matches!(
+        step,
+        Step::WriteUnitFile { .. }
+            | Step::RemoveUnitFile { .. }
+            | Step::Legacy(LegacyStep::SetFileAside { .. } | LegacyStep::PutFileBack { .. })
+    )
 }
 
 /// True when containers are started from files that the plan writes: then these are checked before

@@ -147,6 +147,41 @@ pub(crate) fn read(text: &str) -> Document {
     }
 }
 
+/// Reads any YAML document as JSON, within the limits of this module; plain scalars have the types of the core
+/// schema.
+///
+/// # Errors
+/// Where and why it cannot be read.
+pub fn to_json(bytes: &[u8]) -> Result<serde_json::Value, String> {
+    let told = |finding: &Finding| {
+        format!("line {}, column {}: {}", finding.at.line, finding.at.column, finding.message)
+    };
+    let document = read(text(bytes).map_err(|finding| told(&finding))?);
+    match (document.root, document.findings.first()) {
+        (Some(root), None) => Ok(value(root)),
+        (_, Some(finding)) => Err(told(finding)),
+        (None, None) => Err("the document is empty".to_owned()),
+    }
+}
+
+fn value(node: Node) -> serde_json::Value {
+    use serde_json::Value;
+    let null = node.is_null();
+    match node.kind {
+        Kind::Scalar { .. } if null => Value::Null,
+        Kind::Scalar { text, plain: false } => Value::String(text),
+        Kind::Scalar { text, plain: true } => match text.as_str() {
+            "true" | "True" | "TRUE" => Value::Bool(true),
+            "false" | "False" | "FALSE" => Value::Bool(false),
+            _ => text.parse::<i64>().map_or_else(|_| Value::String(text), Value::from),
+        },
+        Kind::List(items) => items.into_iter().map(value).collect(),
+        Kind::Map(entries) => {
+            entries.into_iter().map(|entry| (entry.key, value(entry.value))).collect()
+        }
+    }
+}
+
 /// A collection under construction.
 enum Open {
     List {

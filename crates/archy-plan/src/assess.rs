@@ -71,6 +71,9 @@ pub fn assess_among(
     previous: Option<&StatusReport>,
     now: Timestamp,
 ) -> Assessment {
+    if let Some(adopted) = app.adopted.as_ref().filter(|adopted| adopted.is_watched()) {
+        return crate::adopt::assess(app, adopted, observed, previous, now);
+    }
     let services = services(app, deployment, observed);
     let health = worst(app, &services);
     let why = observed.units.why_not().or_else(|| observed.containers.why_not());

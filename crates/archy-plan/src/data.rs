@@ -92,8 +92,7 @@ fn volumes(scene: &Scene<'_>) -> Vec<String> {
     let old = old.filter(|(name, _)| name.ends_with(".volume"));
     let old = old.filter_map(|(_, text)| scene::key(text, "VolumeName").map(str::to_owned));
     let mut found: BTreeSet<String> = wanted.chain(old).collect();
-    let strangers = &scene.observed.strangers.volumes;
-    found.retain(|name| scene.facts.volumes.contains(name) && !strangers.contains(name));
+    found.retain(|name| scene.facts.volumes.contains(name) && !scene.is_strange_volume(name));
     found.into_iter().collect()
 }
 

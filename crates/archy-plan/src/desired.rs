@@ -9,6 +9,8 @@ use archy_manifest::model::Protocol;
 use archy_types::{Actor, Digest, Generation, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::adopt::Adopted;
+
 /// What the owner wants of an app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -66,6 +68,8 @@ pub struct DesiredApp {
     pub package_dir: Option<PathBuf>,
     /// What has to happen to its data before it may run.
     pub data_due: Option<DataDue>,
+    /// Containers that it took over; without them it is wholly Archipelago's.
+    pub adopted: Option<Adopted>,
 }
 
 impl DesiredApp {

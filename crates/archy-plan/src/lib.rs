@@ -8,6 +8,7 @@
 //! * [`check`] looks for what forbids or spoils a plan before anything is touched.
 //! * [`assess`] derives the state that people see.
 
+pub mod adopt;
 pub mod assess;
 pub mod check;
 mod data;
@@ -18,13 +19,15 @@ pub mod observed;
 mod order;
 mod phase;
 mod provider;
-pub mod render;
+pub mod rebuild;
+mod render;
 mod scene;
 mod secrets;
 mod soak;
 pub mod step;
 mod text;
 
+pub use adopt::{Adopted, Foreign};
 pub use assess::{Assessment, ServiceAssessment, assess, assess_among};
 pub use check::{check_downgrade, check_settings, rights_diff};
 pub use data::may_have_run;
@@ -32,7 +35,8 @@ pub use desired::{DataDue, DesiredApp, DesiredState};
 pub use intent::Intent;
 pub use observed::{Known, Observed, Strangers};
 pub use order::{plan, plan_with};
+pub use provider::dependants;
 pub use render::render_app;
 pub use soak::{Soak, soak};
-pub use step::{Check, Plan, PlannedStep, Severity, Step};
+pub use step::{Check, LegacyStep, Plan, PlannedStep, Severity, Step};
 pub use text::describe;

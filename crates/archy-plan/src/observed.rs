@@ -6,6 +6,8 @@ use archy_manifest::model::Protocol;
 use archy_quadlet::HostFacts;
 use archy_types::{AppId, Cause, Generation, Health, Timestamp};
 
+use crate::adopt::Foreign;
+
 /// A fact, or why it is not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Known<T> {
@@ -54,6 +56,8 @@ pub struct Observed {
     pub networks: Known<BTreeSet<String>>,
     /// Networks and volumes that Archipelago did not make.
     pub strangers: Strangers,
+    /// Containers that Archipelago did not make, of the apps that they matter to.
+    pub foreign: Foreign,
     /// Podman secrets: name to the keyed hash of the content that was handed over.
     pub podman_secrets: Known<BTreeMap<String, String>>,
     /// Secret files: name to the keyed hash of their content.

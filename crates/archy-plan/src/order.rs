@@ -3,6 +3,7 @@
 //! What prepares (images, secrets) comes first, since it may fail while everything still runs; then
 //! what is removed; then what is added.
 
+mod adopted;
 mod leaving;
 mod moves;
 mod prepare;
@@ -32,7 +33,7 @@ const MARGIN_SECS: u32 = 30;
 /// Total: what cannot be rendered or is not known leads to a check, never to a destructive step.
 #[must_use]
 pub fn plan(app: &DesiredApp, observed: &Observed, all: &[DesiredApp], intent: Intent) -> Plan {
-    if app.is_leaving() {
+    if app.is_leaving() || app.is_watched() {
         return plan_with(app, &Deployment::default(), observed, all, intent);
     }
     match render_app(app, observed, all) {
@@ -50,10 +51,22 @@ pub fn plan_with(
     all: &[DesiredApp],
     intent: Intent,
 ) -> Plan {
-    let mut plan = empty(app);
     if observed.shutting_down {
-        return plan;
+        return empty(app);
     }
+    adopted::plan(app, deployment, observed, all, intent)
+        .unwrap_or_else(|| plan_own(app, deployment, observed, all, intent))
+}
+
+/// The plan for containers that are Archipelago's own.
+fn plan_own(
+    app: &DesiredApp,
+    deployment: &Deployment,
+    observed: &Observed,
+    all: &[DesiredApp],
+    intent: Intent,
+) -> Plan {
+    let mut plan = empty(app);
     let facts = match Facts::of(observed, &app.manifest.id) {
         Ok(facts) => facts,
         Err(cause) => {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use archy_manifest::model::{Requirement, RequirementTarget};
-use archy_manifest::names;
+use archy_manifest::{Manifest, names};
 use archy_types::AppId;
 use semver::{Version, VersionReq};
 
@@ -88,6 +88,26 @@ pub(crate) fn of_role<'a>(
         condition: archy_manifest::model::DependsOn::Started,
     });
     candidates(&app.manifest.id, &wanted, all).first().map(|candidate| candidate.app)
+}
+
+/// Apps that run and need `app`, with no other running app to fill the need: those that suffer when
+/// it goes. `running` are the manifests of what runs.
+#[must_use]
+pub fn dependants<'a>(app: &Manifest, running: &[&'a Manifest]) -> Vec<&'a AppId> {
+    let fills = |provider: &Manifest, target: &RequirementTarget| match target {
+        RequirementTarget::App(id) => *id == provider.id,
+        RequirementTarget::Role(role) => provider.provides.iter().any(|has| has.role == *role),
+    };
+    let needs_it = |other: &&&Manifest| {
+        other.id != app.id
+            && other.requires.iter().filter(|wanted| !wanted.optional).any(|wanted| {
+                let instead = running.iter().any(|stays| {
+                    stays.id != app.id && stays.id != other.id && fills(stays, &wanted.target)
+                });
+                fills(app, &wanted.target) && !instead
+            })
+    };
+    running.iter().filter(needs_it).map(|other| &other.id).collect()
 }
 
 /// Container that an app is reached at: of its `main` service, else of its first.

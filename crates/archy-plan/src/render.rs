@@ -27,6 +27,9 @@ pub fn render_app(
     observed: &Observed,
     all: &[DesiredApp],
 ) -> Result<Deployment, UserError> {
+    if app.is_watched() {
+        return Ok(Deployment::default());
+    }
     let host = host_with_roles(app, &observed.host, all);
     let input = RenderInput {
         manifest: &app.manifest,

@@ -6,12 +6,12 @@ use std::ops::Bound;
 use archy_manifest::model::{FileTemplate, MountSource, Service};
 use archy_manifest::names;
 use archy_quadlet::render::{
-    LABEL_APP, LABEL_ENV_HASH, LABEL_GENERATION, LABEL_MANIFEST, LABEL_SHARED,
+    LABEL_APP, LABEL_ENV_HASH, LABEL_GENERATION, LABEL_MANIFEST, LABEL_SERVICE, LABEL_SHARED,
 };
 use archy_quadlet::{Deployment, UnitFile, UnitRole};
 use archy_types::{AppId, Cause, ServiceName};
 
-use crate::desired::DesiredApp;
+use crate::desired::{DesiredApp, DesiredState};
 use crate::drift::{self, Drift, FileDrift};
 use crate::intent::Intent;
 use crate::observed::{ContainerState, FileState, Observed, UnitState};
@@ -239,6 +239,17 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// Somebody else made this volume, and the app did not take it over.
+    pub(crate) fn is_strange_volume(&self, name: &str) -> bool {
+        let taken_over = self.app.adopted.as_ref().is_some_and(|all| all.has_volume(name));
+        !taken_over && self.observed.strangers.volumes.contains(name)
+    }
+
+    /// The containers that the app took over are on this network.
+    pub(crate) fn took_over_network(&self, name: &str) -> bool {
+        self.app.adopted.as_ref().is_some_and(|all| all.has_network(name))
+    }
+
     /// The data is still to be put back.
     pub(crate) const fn restores(&self) -> bool {
         matches!(self.due, Some(Step::RestoreSnapshot { .. }))
@@ -312,7 +323,32 @@ impl<'a> Scene<'a> {
     /// Labelled containers that the deployment does not name.
     pub(crate) fn orphan_containers(&self) -> impl Iterator<Item = &'a str> {
         let names = self.facts.containers_of(&self.app.manifest.id).map(|(name, _)| name);
-        names.filter(|name| !self.parts.iter().any(|part| part.container == *name))
+        let renamed = self.renamed_containers();
+        names.filter(move |name| {
+            !self.parts.iter().any(|part| part.container == *name)
+                && !renamed.iter().any(|(from, _)| from == name)
+        })
+    }
+
+    /// Containers that somebody gave another name while their unit runs: that name, and the unit's.
+    /// None of an app that should not run: there they go like every other.
+    pub(crate) fn renamed_containers(&self) -> Vec<(&'a str, String)> {
+        let runs = self.app.state == DesiredState::Running;
+        let lost = self.parts.iter().filter(|part| {
+            runs && part.phase == Phase::Up && !self.facts.containers.contains_key(&part.container)
+        });
+        let found = lost.filter_map(|part| {
+            let is_its = |state: &ContainerState| {
+                let service = state.labels.get(LABEL_SERVICE);
+                is_of(state, &self.app.manifest.id)
+                    && state.state == "running"
+                    && service.is_some_and(|service| service == part.name.as_str())
+            };
+            let mut all = self.facts.containers.iter();
+            all.find(|(_, state)| is_its(state))
+                .map(|(name, _)| (name.as_str(), part.container.clone()))
+        });
+        found.collect()
     }
 
     /// True when the app's own container of this part is there.

@@ -1,8 +1,12 @@
 //! The plan: ordered steps with their reasons, and what was checked.
 
+use std::path::PathBuf;
+
 use archy_manifest::model::{Owner, SecretKind};
 use archy_types::{AppId, Code, Digest, Generation, ServiceName, UserError};
 use serde::{Deserialize, Serialize};
+
+use crate::adopt::{DataMove, SecretSource};
 
 /// Code of the note that the host could not be seen.
 pub(crate) const HOST_UNKNOWN: &str = "host-unknown";
@@ -73,6 +77,13 @@ pub enum Step {
     RemoveContainer {
         /// Name.
         name: String,
+    },
+    /// Gives a running container the name back that its unit gave it.
+    RenameContainer {
+        /// Its name now.
+        from: String,
+        /// The name that its unit gave it.
+        to: String,
     },
     /// Removes a unit file.
     RemoveUnitFile {
@@ -194,6 +205,63 @@ pub enum Step {
         /// The generations that they were taken before.
         generations: Vec<Generation>,
     },
+    /// Does something with containers that Archipelago did not make and that the app took over.
+    Legacy(LegacyStep),
+}
+
+/// What is done with containers that Archipelago did not make.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "legacy", rename_all = "kebab-case")]
+pub enum LegacyStep {
+    /// Starts containers as they are, one after the other.
+    StartContainers {
+        /// Names.
+        names: Vec<String>,
+        /// Seconds.
+        deadline_secs: u32,
+    },
+    /// Stops containers as they are.
+    StopContainers {
+        /// Names.
+        names: Vec<String>,
+        /// Seconds; longer than their grace.
+        deadline_secs: u32,
+    },
+    /// Gives a container another name: aside, or back. Done when it has it.
+    Rename {
+        /// Its id.
+        id: String,
+        /// Its name.
+        from: String,
+        /// Its new name.
+        to: String,
+    },
+    /// Keeps a unit file of the owner aside.
+    SetFileAside {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// Puts a unit file of the owner back where it was.
+    PutFileBack {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// Copies data to where the manifest has it, and compares. The original stays. May be repeated.
+    CopyData {
+        /// From where to where.
+        data: DataMove,
+        /// The generation that asked for it.
+        wish: Generation,
+    },
+    /// Keeps the value of a secret that a container has, unless there is one already.
+    TakeSecret {
+        /// Name of the manifest's secret.
+        name: String,
+        /// Where its value is.
+        source: SecretSource,
+    },
+    /// Nothing of what was adopted is in the way any more: the host is looked at again.
+    Done,
 }
 
 /// Weight of a check's finding.

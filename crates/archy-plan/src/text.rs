@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use archy_manifest::model::HookPoint;
 
-use crate::step::{Plan, Severity, Step};
+use crate::step::{LegacyStep, Plan, Severity, Step};
 
 /// What a step does, in a few words for people.
 #[must_use]
@@ -12,6 +12,7 @@ pub fn describe(step: &Step) -> String {
     match step {
         Step::RunHook { point } => format!("Run the hook {}", hook(*point)),
         Step::StopUnits { units, .. } => format!("Stop {}", units.join(", ")),
+        Step::RenameContainer { from, to } => format!("Rename the container {from} to {to}"),
         Step::RemoveContainer { name } => format!("Remove the container {name}"),
         Step::RemoveUnitFile { file_name } => format!("Remove the unit file {file_name}"),
         Step::RemoveNetwork { name } => format!("Remove the network {name}"),
@@ -44,6 +45,20 @@ pub fn describe(step: &Step) -> String {
             1 => "Remove an old snapshot".to_owned(),
             many => format!("Remove {many} old snapshots"),
         },
+        Step::Legacy(step) => legacy(step),
+    }
+}
+
+fn legacy(step: &LegacyStep) -> String {
+    match step {
+        LegacyStep::StartContainers { names, .. } => format!("Start {}", names.join(", ")),
+        LegacyStep::StopContainers { names, .. } => format!("Stop {}", names.join(", ")),
+        LegacyStep::Rename { from, to, .. } => format!("Rename {from} to {to}"),
+        LegacyStep::SetFileAside { path } => format!("Keep {} aside", path.display()),
+        LegacyStep::PutFileBack { path } => format!("Put {} back", path.display()),
+        LegacyStep::CopyData { data, .. } => format!("Copy {} to {}", data.from, data.to),
+        LegacyStep::TakeSecret { name, .. } => format!("Take over the secret {name}"),
+        LegacyStep::Done => "Look at the host again".to_owned(),
     }
 }
 

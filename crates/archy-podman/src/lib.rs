@@ -25,6 +25,7 @@ mod exec;
 mod frames;
 mod images;
 mod info;
+mod legacy;
 mod log_file;
 mod logs;
 mod networks;

@@ -2,22 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use archy_types::{Actor, AppId, Digest, Generation, OperationId, Timestamp};
 use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize};
 
+use crate::copies;
 use crate::db::Fault;
 use crate::error::StoreError;
-use crate::files;
 use crate::journal::{self, NewOperation};
 use crate::previous::{self, Replaced};
 use crate::rows::{self, Reader};
 use crate::store::Store;
-
-/// Directory beside the database with the copies of installed manifests.
-pub(crate) const COPIES: &str = "manifests";
 
 /// What an app should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -63,7 +60,7 @@ impl std::str::FromStr for Desired {
 }
 
 /// Desired state of one app.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AppRecord {
     /// The app.
     pub app: AppId,
@@ -87,6 +84,9 @@ pub struct AppRecord {
     pub package_dir: Option<PathBuf>,
     /// What is due to its data before it may run, as JSON.
     pub data_due: Option<serde_json::Value>,
+    /// What it took over that Archipelago did not make, as JSON.
+    #[serde(default)]
+    pub adopted: Option<serde_json::Value>,
 }
 
 impl Store {
@@ -142,10 +142,10 @@ impl Store {
     /// [`StoreError::ManifestUnknown`] before [`Store::accept_manifest`], failures to write.
     pub async fn put_app(&self, record: AppRecord) -> Result<(), StoreError> {
         let dir = self.dir().to_owned();
-        let app = record.app.clone();
+        let kept = record.clone();
         self.write_then(
             move |connection| put(connection, &record),
-            Box::new(move |text: &Vec<u8>| write_copy(&dir, &app, text)),
+            Box::new(move |text: &Vec<u8>| copies::write(&dir, &kept, text)),
         )
         .await
         .map(drop)
@@ -177,7 +177,7 @@ impl Store {
         replaced: Replaced,
     ) -> Result<OperationId, StoreError> {
         let dir = self.dir().to_owned();
-        let app = record.app.clone();
+        let kept = record.clone();
         self.write_then(
             move |connection| {
                 if let Some(text) = text {
@@ -187,7 +187,7 @@ impl Store {
                 let text = put(connection, &record)?;
                 Ok((journal::queue(connection, &operation)?, text))
             },
-            Box::new(move |(_, text): &(OperationId, Vec<u8>)| write_copy(&dir, &app, text)),
+            Box::new(move |(_, text): &(OperationId, Vec<u8>)| copies::write(&dir, &kept, text)),
         )
         .await
         .map(|(id, _)| id)
@@ -226,12 +226,11 @@ impl Store {
         app: &AppId,
         generation: Option<Generation>,
     ) -> Result<(), StoreError> {
-        let (app, copy) = (app.clone(), self.manifest_copy(app));
+        let (app, gone, dir) = (app.clone(), app.clone(), self.dir().to_owned());
         self.write_then(
             move |connection| {
-                let stored = stored_generation(connection, &app)?.ok_or_else(|| {
-                    StoreError::NotFound { what: format!("app {app}") }
-                })?;
+                let stored = stored_generation(connection, &app)?
+                    .ok_or_else(|| StoreError::NotFound { what: format!("app {app}") })?;
                 if let Some(given) = generation.filter(|given| *given != stored) {
                     return Err(StoreError::GenerationStale { app, stored, given }.into());
                 }
@@ -239,48 +238,9 @@ impl Store {
                 previous::forget(connection, &app)?;
                 Ok(())
             },
-            Box::new(move |()| {
-                if let Err(error) = std::fs::remove_file(&copy)
-                    && error.kind() != std::io::ErrorKind::NotFound
-                {
-                    tracing::warn!(path = %copy.display(), %error, "a manifest's copy stays behind");
-                }
-            }),
+            Box::new(move |()| copies::remove(&dir, &gone)),
         )
         .await
-    }
-}
-
-/// Where an app's manifest is copied to.
-pub(crate) fn copy_path(dir: &Path, app: &AppId) -> PathBuf {
-    dir.join(COPIES).join(format!("{app}.yml"))
-}
-
-/// Writes again each manifest's copy that is missing or differs.
-pub(crate) fn heal_copies(connection: &Connection, dir: &Path) -> Result<(), Fault> {
-    let installed = rows::all(
-        connection,
-        "SELECT id, text FROM apps JOIN manifests ON digest = manifest",
-        [],
-        |row| {
-            let reader = Reader { row, table: "apps", key: row.get("id")? };
-            Ok((reader.parse::<AppId>("id")?, reader.get::<Vec<u8>>("text")?))
-        },
-    )?;
-    for (app, text) in installed {
-        if std::fs::read(copy_path(dir, &app)).ok().as_ref() != Some(&text) {
-            write_copy(dir, &app, &text);
-        }
-    }
-    Ok(())
-}
-
-/// The copy is a help for the day the store is lost: failing to write it fails nothing else, and
-/// the next open tries again.
-pub(crate) fn write_copy(dir: &Path, app: &AppId, text: &[u8]) {
-    let path = copy_path(dir, app);
-    if let Err(error) = files::write_atomic(&path, text, 0o600) {
-        tracing::warn!(%app, code = error.code(), %error, "no copy of the manifest");
     }
 }
 
@@ -311,13 +271,14 @@ pub(crate) fn put(connection: &Connection, record: &AppRecord) -> Result<Vec<u8>
         reason: format!("{} is too great", record.generation),
     })?;
     let sql = "INSERT INTO apps (id, generation, manifest, desired, actor, since, settings, ports,
-                   pinned_version, package_dir, data_due)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                   pinned_version, package_dir, data_due, adopted)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                ON CONFLICT (id) DO UPDATE SET generation = excluded.generation,
                    manifest = excluded.manifest, desired = excluded.desired,
                    actor = excluded.actor, since = excluded.since, settings = excluded.settings,
                    ports = excluded.ports, pinned_version = excluded.pinned_version,
-                   package_dir = excluded.package_dir, data_due = excluded.data_due";
+                   package_dir = excluded.package_dir, data_due = excluded.data_due,
+                   adopted = excluded.adopted";
     connection.prepare_cached(sql)?.execute(params![
         record.app.as_str(),
         generation,
@@ -330,6 +291,7 @@ pub(crate) fn put(connection: &Connection, record: &AppRecord) -> Result<Vec<u8>
         record.pinned_version,
         package_dir.transpose()?,
         record.data_due.as_ref().map(|due| rows::to_json("what is due", due)).transpose()?,
+        record.adopted.as_ref().map(|it| rows::to_json("what was adopted", it)).transpose()?,
     ])?;
     Ok(text)
 }
@@ -358,8 +320,11 @@ fn read_app(row: &Row<'_>) -> Result<AppRecord, Fault> {
 
 /// A record out of a row that has the columns of one.
 pub(crate) fn read_record(reader: &Reader<'_, '_>) -> Result<AppRecord, Fault> {
-    let due: Option<String> = reader.get("data_due")?;
-    let due = due.map(|due| serde_json::from_str(&due)).transpose();
+    let value = |column: &'static str| -> Result<Option<serde_json::Value>, Fault> {
+        let text: Option<String> = reader.get(column)?;
+        let value = text.map(|text| serde_json::from_str(&text)).transpose();
+        value.map_err(|error| reader.bad(column, &error))
+    };
     Ok(AppRecord {
         app: reader.parse("id")?,
         generation: read_generation(reader)?,
@@ -371,6 +336,7 @@ pub(crate) fn read_record(reader: &Reader<'_, '_>) -> Result<AppRecord, Fault> {
         ports: reader.json("ports")?,
         pinned_version: reader.get("pinned_version")?,
         package_dir: reader.get::<Option<String>>("package_dir")?.map(PathBuf::from),
-        data_due: due.map_err(|error| reader.bad("data_due", &error))?,
+        data_due: value("data_due")?,
+        adopted: value("adopted")?,
     })
 }

@@ -145,6 +145,15 @@ impl StoreError {
         }
     }
 
+    /// True when the disk is the reason, not what was asked.
+    #[must_use]
+    pub const fn is_of_the_disk(&self) -> bool {
+        matches!(
+            self,
+            Self::DiskFull { .. } | Self::ReadOnly { .. } | Self::Io { .. } | Self::Corrupt { .. }
+        )
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn hint(&self) -> String {

@@ -4,6 +4,7 @@ use archy_types::{AppId, Cause, Generation, OperationId, Timestamp};
 use rusqlite::{Connection, params};
 
 use crate::apps::{self, AppRecord};
+use crate::copies;
 use crate::db::Fault;
 use crate::error::StoreError;
 use crate::journal;
@@ -74,7 +75,7 @@ impl Store {
         cause: Cause,
     ) -> Result<(), StoreError> {
         let dir = self.dir().to_owned();
-        let app = record.app.clone();
+        let kept = record.clone();
         self.write_then(
             move |connection| {
                 let text = apps::put(connection, &record)?;
@@ -82,7 +83,7 @@ impl Store {
                 journal::goes_back(connection, operation, &cause)?;
                 Ok(text)
             },
-            Box::new(move |text: &Vec<u8>| apps::write_copy(&dir, &app, text)),
+            Box::new(move |text: &Vec<u8>| copies::write(&dir, &kept, text)),
         )
         .await
         .map(drop)
@@ -103,7 +104,7 @@ pub(crate) fn replace(
             let by = i64::try_from(record.generation.0).unwrap_or(i64::MAX);
             let sql = "INSERT OR REPLACE INTO previous
                        SELECT id, generation, manifest, desired, actor, since, settings, ports,
-                           pinned_version, package_dir, data_due, ?, ? FROM apps WHERE id = ?";
+                           pinned_version, package_dir, data_due, ?, ?, adopted FROM apps WHERE id = ?";
             let values = params![by, at.0, record.app.as_str()];
             connection.prepare_cached(sql)?.execute(values)?;
             Ok(())

@@ -9,7 +9,7 @@ use std::time::Duration;
 use archy_types::Timestamp;
 use rusqlite::Connection;
 
-use crate::apps;
+use crate::copies;
 use crate::db::{self, After, Fault, Readers, Worth, Writer, WriterOptions};
 use crate::error::StoreError;
 
@@ -44,7 +44,7 @@ struct Inner {
     readers: Readers,
     writer: Writer,
     dir: PathBuf,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl Store {
@@ -61,14 +61,91 @@ impl Store {
         let lock = lock(&options.dir)?;
         let path: Arc<Path> = options.dir.join(db::FILE).into();
         let connection = db::open_writer(&path)?;
-        make_private_dir(&options.dir.join(apps::COPIES))?;
-        apps::heal_copies(&connection, &options.dir).map_err(|fault| fault.of(&path))?;
-        let writer_options = WriterOptions { last_good_idle: options.last_good_idle };
+        make_private_dir(&options.dir.join(copies::DIR))?;
+        copies::heal(&connection, &options.dir).map_err(|fault| fault.of(&path))?;
+        let writer_options = WriterOptions { last_good_idle: options.last_good_idle, refuse: None };
         let writer = Writer::start(connection, path.clone(), writer_options)?;
         let readers = Readers::start(path, options.readers)?;
-        Ok(Self {
-            inner: Arc::new(Inner { readers, writer, dir: options.dir.clone(), _lock: lock }),
+        let dir = options.dir.clone();
+        Ok(Self { inner: Arc::new(Inner { readers, writer, dir, _lock: Some(lock) }) })
+    }
+
+    /// Opens a copy of a database that cannot be written (its disk is full or read-only) below
+    /// `scratch`, which is emptied first. Everything can be read; every write is refused with
+    /// `reason`. Blocks.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_unwritable(
+        options: &Options,
+        scratch: &Path,
+        reason: StoreError,
+    ) -> Result<Self, StoreError> {
+        let lock = lock_unwritable(&options.dir)?;
+        let io = |error| StoreError::io(scratch, &error);
+        match fs::remove_dir_all(scratch) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
+            _ => make_private_dir(scratch)?,
+        }
+        for name in [db::FILE, WAL] {
+            match fs::copy(options.dir.join(name), scratch.join(name)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(io(error));
+                }
+                _ => {}
+            }
+        }
+        let path: Arc<Path> = scratch.join(db::FILE).into();
+        let connection = db::open_writer(&path)?;
+        let idle = options.last_good_idle;
+        let writer_options = WriterOptions { last_good_idle: idle, refuse: Some(reason) };
+        let writer = Writer::start(connection, path.clone(), writer_options)?;
+        let readers = Readers::start(path, options.readers)?;
+        let dir = options.dir.clone();
+        Ok(Self { inner: Arc::new(Inner { readers, writer, dir, _lock: lock }) })
+    }
+
+    /// Why every write is refused, for a store of [`Store::open_unwritable`].
+    #[must_use]
+    pub fn unwritable(&self) -> Option<StoreError> {
+        self.inner.writer.refuses()
+    }
+
+    /// Why the last write did not reach the disk, until one does.
+    #[must_use]
+    pub fn write_fault(&self) -> Option<StoreError> {
+        self.inner.writer.fault()
+    }
+
+    /// Runs the quick integrity check: nothing when the database is whole, else the first fault.
+    ///
+    /// # Errors
+    /// Failures to read.
+    pub async fn check(&self) -> Result<Option<String>, StoreError> {
+        self.read(|connection| Ok(db::check(connection)?)).await
+    }
+
+    /// Notes a moment, so that a clock that jumps is noticed: a write that would not be missed.
+    ///
+    /// # Errors
+    /// Failures to write.
+    pub async fn note_moment(&self, key: &str, at: Timestamp) -> Result<(), StoreError> {
+        let key = key.to_owned();
+        self.write_minor(move |connection| {
+            let sql = "INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)";
+            connection.prepare_cached(sql)?.execute(rusqlite::params![key, at.0.to_string()])?;
+            Ok(())
         })
+        .await
+    }
+
+    /// When the last good copy was made, if there is one.
+    #[must_use]
+    pub fn last_good_made(&self) -> Option<Timestamp> {
+        let copy = self.inner.dir.join(db::LAST_GOOD);
+        let made = fs::metadata(copy).ok()?.modified().ok()?;
+        let since = made.duration_since(std::time::UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_millis()).ok().map(Timestamp)
     }
 
     /// The store's directory.
@@ -80,7 +157,7 @@ impl Store {
     /// Where the copy of an app's installed manifest lies.
     #[must_use]
     pub fn manifest_copy(&self, app: &archy_types::AppId) -> PathBuf {
-        apps::copy_path(&self.inner.dir, app)
+        copies::manifest_path(&self.inner.dir, app)
     }
 
     /// Writes a whole, checked copy of the database to `target` while it is in use (one file, mode
@@ -189,6 +266,38 @@ fn move_aside(dir: &Path, now: Timestamp, names: &[&str]) -> Result<PathBuf, Sto
 
 fn make_private_dir(dir: &Path) -> Result<(), StoreError> {
     crate::files::private_dir(dir).map_err(|error| error.into_store(dir))
+}
+
+/// True when a database with something in it, or a copy of one, lies in `dir`.
+#[must_use]
+pub fn is_there(dir: &Path) -> bool {
+    let has = |name: &str| fs::metadata(dir.join(name)).is_ok_and(|meta| meta.len() > 0);
+    has(db::FILE) || has(db::LAST_GOOD)
+}
+
+/// Writes and syncs a file in `dir` and removes it: nothing when the disk takes it.
+///
+/// # Errors
+/// [`StoreError::DiskFull`], [`StoreError::ReadOnly`] and other refusals of the file system.
+pub fn try_write(dir: &Path) -> Result<(), StoreError> {
+    let path = dir.join(".write-test");
+    let written = File::create(&path).and_then(|mut file| {
+        std::io::Write::write_all(&mut file, &[0; 256 * 1024])?;
+        file.sync_all()
+    });
+    let removed = fs::remove_file(&path);
+    written.and(removed).map_err(|error| StoreError::io(&path, &error))
+}
+
+/// The lock where its file cannot be written; none where it cannot even be made.
+fn lock_unwritable(dir: &Path) -> Result<Option<File>, StoreError> {
+    let path = dir.join(db::LOCK);
+    let Ok(file) = File::open(&path) else { return Ok(None) };
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path }),
+        Err(TryLockError::Error(error)) => Err(StoreError::io(&path, &error)),
+    }
 }
 
 fn lock(dir: &Path) -> Result<File, StoreError> {

@@ -35,6 +35,7 @@ fn record(app: &str, generation: u64, manifest: Digest) -> AppRecord {
         pinned_version: Some("1.2.3".into()),
         package_dir: Some("/srv/packages/notes".into()),
         data_due: None,
+        adopted: None,
     }
 }
 

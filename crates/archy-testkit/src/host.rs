@@ -48,7 +48,7 @@ impl FakeHost {
         _ = self.hints.try_send(());
     }
 
-    fn change<T>(
+    pub(crate) fn change<T>(
         &self,
         call: String,
         needs: &Fault,
@@ -120,6 +120,7 @@ impl FakeHost {
             memory_available_bytes: Known::Yes(1 << 36),
             architecture: "amd64".to_owned(),
             strangers: archy_plan::observed::Strangers::default(),
+            foreign: model.foreign.clone(),
             platform: String::new(),
             shutting_down: false,
         }
@@ -207,6 +208,15 @@ impl Containers for FakeHost {
     async fn remove_container(&self, name: &str) -> HostResult<()> {
         self.change(format!("remove container {name}"), &Fault::PodmanAway, |model, _| {
             model.containers.remove(name);
+            Ok(())
+        })
+    }
+
+    async fn rename_container(&self, from: &str, to: &str) -> HostResult<()> {
+        self.change(format!("rename container {from}"), &Fault::PodmanAway, |model, _| {
+            if let Some(container) = model.containers.remove(from) {
+                model.containers.insert(to.to_owned(), container);
+            }
             Ok(())
         })
     }

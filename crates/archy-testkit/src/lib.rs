@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod host;
+mod legacy;
 pub mod ledger;
 pub mod model;
 pub mod sim;

@@ -85,6 +85,8 @@ pub struct Model {
     pub foreign_ports: BTreeSet<(u16, Protocol)>,
     /// How long the next look takes to arrive; what it tells is what was there when it began.
     pub slow_look: Option<Duration>,
+    /// What a look tells of containers that Archipelago did not make.
+    pub foreign: archy_plan::Foreign,
     /// What goes wrong.
     pub faults: BTreeSet<Fault>,
     /// Every call that changed something, in order.

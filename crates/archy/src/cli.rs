@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    app, completions, config, doctor, exec, history, install, list, logs, plan, restart, rollback,
-    start, status, stop, uninstall, update,
+    adopt, app, completions, config, dial, doctor, exec, explain, gate, history, install, list, logs,
+    migrate, plan, restart, rollback, start, status, stop, support_bundle, uninstall, update,
 };
 
 /// Runs apps on this machine from their manifests.
@@ -48,9 +48,14 @@ pub(crate) struct Global {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Write, check and render manifests; needs no daemon
+    /// Write, check, render and test manifests
     #[command(subcommand)]
     App(app::Command),
+    /// Run the whole life of several apps together on a node, several times
+    Gate(Box<gate::Args>),
+    /// Connect standard input and output to the daemon
+    #[command(hide = true)]
+    Dial(dial::Args),
     /// Install an app, or bring an installed one to a manifest
     Install(install::Args),
     /// List apps
@@ -71,6 +76,10 @@ pub(crate) enum Command {
     Rollback(rollback::Args),
     /// Uninstall apps; their data stays unless --purge is given
     Uninstall(uninstall::Args),
+    /// Adopt containers that Archipelago did not make, as they are; without an app list them
+    Adopt(adopt::Args),
+    /// Make an adopted app Archipelago's own, with its data and ports; --rollback takes that back
+    Migrate(migrate::Args),
     /// Show an app's log
     Logs(logs::Args),
     /// Run a command in an app's container; its exit code is returned
@@ -80,8 +89,12 @@ pub(crate) enum Command {
     Config(config::Command),
     /// Show what was done, newest first
     History(history::Args),
-    /// Look for what is wrong with this machine and say how to mend it
+    /// Say in sentences why an app is as it is, and what comes next
+    Explain(explain::Args),
+    /// Look for what is wrong with this machine, say how to mend it, and mend it with --fix
     Doctor(doctor::Args),
+    /// Write one file for somebody who helps, without secrets
+    SupportBundle(support_bundle::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
 }

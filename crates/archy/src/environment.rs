@@ -17,6 +17,8 @@ pub(crate) struct Environment {
     pub(crate) colour: bool,
     /// `XDG_RUNTIME_DIR`.
     pub(crate) runtime_dir: Option<PathBuf>,
+    /// `XDG_DATA_HOME`, else `~/.local/share`.
+    pub(crate) data_home: Option<PathBuf>,
     /// User id of this process.
     pub(crate) uid: Option<u32>,
 }
@@ -32,6 +34,10 @@ impl Environment {
             stdin_tty: std::io::stdin().is_terminal(),
             colour: !no_colour && !dumb,
             runtime_dir: variable("XDG_RUNTIME_DIR").filter(|v| !v.is_empty()).map(PathBuf::from),
+            data_home: variable("XDG_DATA_HOME")
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+                .or_else(|| Some(PathBuf::from(variable("HOME")?).join(".local/share"))),
             uid: std::fs::metadata("/proc/self").ok().map(|metadata| metadata.uid()),
         }
     }

@@ -154,7 +154,8 @@ async fn find(
     app: &str,
     id: i64,
 ) -> Result<Option<OperationRecord>, ClientError> {
-    let params = HistoryParams { id: Some(app.to_owned()), limit: Some(50), before: None };
+    let params =
+        HistoryParams { id: Some(app.to_owned()), limit: Some(50), ..HistoryParams::default() };
     let history = context.client.call::<PackageHistory>(params).await?;
     Ok(history.operations.into_iter().find(|record| record.id == id))
 }

@@ -139,6 +139,9 @@ fn drift_is_healed_or_named() -> anyhow::Result<()> {
 
     let there =
         |argv: &'static [&'static str]| stand.node.exec_user(argv).is_ok_and(|out| out.ok());
+    let id = container_id(&stand, "probe")?;
+    stand.user(&["podman", "rename", "probe", "somebody"])?;
+    healed("a renamed container", &|| container_id(&stand, "probe").is_ok_and(|now| now == id))?;
     stand.user(&["podman", "rm", "-f", "probe"])?;
     healed("a removed container", &|| there(&["podman", "container", "exists", "probe"]))?;
     stand.user(&["podman", "secret", "rm", "probe-token"])?;

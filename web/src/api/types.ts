@@ -11,10 +11,59 @@ export type AcceptedResult = {
   status: string,
   /** The operation; null when it is already so. */
   operation: number | null,
+  /** Who suffers from it: apps that need one which is stopped or removed. Absent when nobody does. */
+  warning?: string | null,
 };
 
 /** Who asked for a change. */
 export type Actor = { "kind": "user", "name": string } | { "kind": "system" } | { "kind": "outside" };
+
+/**
+ * Parameters of `package.adopt`. The manifest is `manifest`, else the one at `path`, else the one
+ * that the node knows for `id`.
+ */
+export type AdoptParams = {
+  /** The app; must be the manifest's id. */
+  id: string,
+  /** Text of the manifest. */
+  manifest?: string,
+  /** Manifest, or directory with one, on the node. Only over the unix socket. */
+  path?: string,
+};
+
+/** An app whose containers could be adopted. */
+export type AdoptableApp = {
+  /** The app. */
+  id: string,
+  /** Its containers by service. */
+  containers: { [key in string]: string },
+  /** What made them: `podman-run`, `compose`, `quadlet`, `systemd-unit`. */
+  origin: string,
+  /** They were started by an older daemon as its own children, and stop when the daemon stops. */
+  dies_with_daemon: boolean,
+  /** Why they cannot be adopted as they are. */
+  refusal?: UserError,
+};
+
+/** Result of `package.adoptable`. */
+export type AdoptableResult = {
+  /** Apps whose containers are there and were not made by Archipelago. */
+  apps: Array<AdoptableApp>,
+};
+
+/** Containers that an app took over. */
+export type AdoptedState = {
+  /** What made them: `podman-run`, `compose`, `quadlet`, `systemd-unit`. */
+  origin: string,
+  /** When they were adopted (milliseconds since 1970). */
+  since: number,
+  /** `watched` as they were found, `migrated` with a way back, `committed` without. */
+  stage: string,
+  /** Version of the migration that was done; null before it. */
+  migration: number | null,
+  /** They stop when the daemon stops, until they are migrated. */
+  "dies-with-daemon": boolean,
+};
 
 /** How many apps are in which state. */
 export type AppCounts = {
@@ -89,6 +138,9 @@ export type ChangePasswordParams = {
   new_password: string,
 };
 
+/** How a check ended. */
+export type CheckLevel = "ok" | "warn" | "fail" | "unknown";
+
 /** Stable code of an error, for example `app-not-found`. Never reused for another meaning. */
 export type Code = string;
 
@@ -128,6 +180,14 @@ export type Description = {
   short: string,
   /** All of it. */
   long: string,
+};
+
+/** Result of `system.doctor`. */
+export type DoctorReport = {
+  /** When the checks were made (milliseconds since 1970). */
+  at: number,
+  /** The checks, by area. */
+  checks: Array<HostCheck>,
 };
 
 /** The part of an error that programs read. */
@@ -176,6 +236,52 @@ export type ExecResult = {
   output: string,
 };
 
+/** Result of `package.explain`. */
+export type ExplainResult = {
+  /** The app. */
+  package_id: string,
+  /** Its name for people. */
+  title: string,
+  /** Its version. */
+  version: string,
+  /** What the owner wants: `running`, `stopped`, `removed`, `purged`. */
+  desired: string,
+  /** State. */
+  state: AppState,
+  /** Why. */
+  cause: Cause,
+  /** Since when (milliseconds since 1970). */
+  since: number,
+  /** Who asked. */
+  actor: Actor,
+  /** Worst health of its services. */
+  health: Health,
+  /** What happens next by itself. */
+  next?: NextStep,
+  /** When a state that must end counts as failed (milliseconds since 1970). */
+  deadline?: number,
+  /** The one action that would repair it. */
+  repair?: RepairAction,
+  /** The operation at work on it. */
+  operation?: OperationState,
+  /** Its services in manifest order. */
+  services: Array<ServiceExplained>,
+  /** What it needs of other apps. */
+  needs: Array<Need>,
+  /** Apps that need this one. */
+  needed_by: Array<string>,
+  /** Findings that hold now. */
+  notes: Array<Finding>,
+  /** The last operation that failed. */
+  last_failed?: OperationRecord,
+  /** The last lines of its log, when something is wrong with it. */
+  log: Array<LogLine>,
+  /** Why all of this is old, if it is. */
+  stale_because?: Cause,
+  /** When the host was last seen in full (milliseconds since 1970). */
+  observed_at: number,
+};
+
 /** A finding about an app or a plan. */
 export type Finding = {
   /** Weight. */
@@ -219,12 +325,35 @@ export type HistoryParams = {
   limit?: number,
   /** Only operations before this one. */
   before?: number,
+  /** Also each one's plan, and what came of every step. */
+  full?: boolean,
 };
 
 /** Result of `package.history`. */
 export type HistoryResult = {
   /** Operations, newest first. */
   operations: Array<OperationRecord>,
+};
+
+/** One check. */
+export type HostCheck = {
+  /**
+   * What it belongs to: `host`, `podman`, `systemd`, `store`, `certificates`, `space`, `clock`,
+   * `units`, `apps`.
+   */
+  area: string,
+  /** Its name within the area. */
+  name: string,
+  /** How it ended. */
+  level: CheckLevel,
+  /** What was found, with figures. */
+  text: string,
+  /** What to do about it. */
+  mend?: string,
+  /** A mend that the node can apply by itself, as `system.mend` takes it. */
+  fix?: string,
+  /** The app that it is about. */
+  app?: string,
 };
 
 /** Result of `system.get-hostname`. */
@@ -420,6 +549,55 @@ export type ManifestFinding = {
   mend: string,
 };
 
+/** Parameters of `system.mend`. */
+export type MendParams = {
+  /** Mends as `fix` of the checks names them; all of them when absent. */
+  fixes?: Array<string>,
+};
+
+/** Result of `system.mend`. */
+export type MendResult = {
+  /** What was done, in order. */
+  mends: Array<Mended>,
+};
+
+/** A mend that was applied, or was not. */
+export type Mended = {
+  /** Its name. */
+  fix: string,
+  /** What was done, in words. */
+  text: string,
+  /** Why it was not. */
+  error?: UserError,
+};
+
+/** Parameters of `package.migrate`. */
+export type MigrateParams = {
+  /** The app. */
+  id: string,
+  /** Also when it changes what the manifest does not name, as `package.plan` shows it. */
+  accept?: boolean,
+  /** `migrate` when absent. */
+  way?: MigrateWay,
+};
+
+/** Which way a migration goes. */
+export type MigrateWay = "migrate" | "rollback" | "commit";
+
+/** What an app needs of another one. */
+export type Need = {
+  /** What is needed: an app's id, or `an app for <role>`. */
+  what: string,
+  /** The app that fills it. */
+  app?: string,
+  /** It can do without. */
+  optional: boolean,
+  /** It is there and runs. */
+  met: boolean,
+  /** In words. */
+  text: string,
+};
+
 /** What Archipelago does next by itself. */
 export type NextStep = {
   /** One sentence for people. */
@@ -451,6 +629,32 @@ export type NodeStatus = {
   observed_at: number,
 };
 
+/** Something that the owner should know of the node as a whole. */
+export type Notice = {
+  /** Weight: with an error nothing can be changed on the node. */
+  severity: Severity,
+  /** Stable code, for example `disk-full`. */
+  code: Code,
+  /** One sentence with the figures. */
+  text: string,
+  /** Since when (milliseconds since 1970). */
+  since: number,
+  /** What to do about it. */
+  mend?: string,
+};
+
+/** An operation's plan and what came of it. */
+export type OperationDetails = {
+  /** The newest plan, each step with its reason. */
+  plan: Array<PlanStep>,
+  /** Findings of the plan. */
+  checks: Array<Finding>,
+  /** Steps as they were taken. */
+  steps: Array<StepRecord>,
+  /** Why it ended as it did. */
+  cause: Cause | null,
+};
+
 /** An operation of the journal. */
 export type OperationRecord = {
   /** Its number. */
@@ -471,6 +675,8 @@ export type OperationRecord = {
   error: UserError | null,
   /** What was done, in order. */
   steps: Array<string>,
+  /** Its plan and what came of every step, when asked for. */
+  details?: OperationDetails,
 };
 
 /** An operation under way, or the last one if it failed. */
@@ -528,6 +734,8 @@ export type PackageData = {
   operation?: OperationState,
   /** What to know, for example a budget that this host cannot enforce. */
   notes: Array<Finding>,
+  /** What it took over that Archipelago did not make; absent when there is nothing. */
+  adopted?: AdoptedState,
 };
 
 /** State in the words that existing clients know. */
@@ -566,7 +774,7 @@ export type PatchOperation = { "op": "add",
 };
 
 /** What `package.plan` plans. */
-export type PlanAction = "install" | "start" | "stop" | "restart" | "uninstall" | "configure" | "update" | "rollback";
+export type PlanAction = "install" | "start" | "stop" | "restart" | "uninstall" | "configure" | "update" | "rollback" | "adopt" | "migrate" | "migrate-rollback";
 
 /** Parameters of `package.plan`. */
 export type PlanParams = {
@@ -652,6 +860,34 @@ export type PortState = {
   "loopback-only": boolean,
 };
 
+/** A service that another one of the app waits for. */
+export type Predecessor = {
+  /** The service. */
+  service: string,
+  /** `started`, `healthy` or `completed`. */
+  condition: string,
+  /** It is so far. */
+  met: boolean,
+};
+
+/** A health check that was made. */
+export type Probe = {
+  /** When it ended (milliseconds since 1970). */
+  at?: number,
+  /** It passed. */
+  passed: boolean,
+  /** Its exit status. */
+  exit_code: number,
+  /** The last line that it wrote. */
+  output?: string,
+  /** Failed checks in a row, and how many end the container. */
+  failing: number,
+  /** So many failed checks in a row end the container. */
+  limit: number,
+  /** When the next one is due (milliseconds since 1970). */
+  next_at?: number,
+};
+
 /** Transport protocol. */
 export type Protocol = "tcp" | "udp";
 
@@ -661,6 +897,16 @@ export type Repair = {
   label: string,
   /** Method of the API that does it, for example `package.restart`. */
   method: string,
+};
+
+/** An action that would repair it. */
+export type RepairAction = {
+  /** Label of the button. */
+  label: string,
+  /** Method of the API. */
+  method: string,
+  /** The same on the command line. */
+  command: string,
 };
 
 /** Role of a session. */
@@ -687,6 +933,36 @@ export type ServerInfo = {
   version: string,
   /** Name of the host. */
   hostname: string,
+};
+
+/** A service and why it is as it is. */
+export type ServiceExplained = {
+  /** Name in the manifest. */
+  name: string,
+  /** Container. */
+  container: string,
+  /** Active state in systemd's words. */
+  unit_state: string,
+  /** When it became active (milliseconds since 1970). */
+  active_since?: number,
+  /** It runs to its end before the others start. */
+  oneshot: boolean,
+  /** Health. */
+  health: Health,
+  /** What its health check asks; absent without one. */
+  check?: string,
+  /** The last health check, if one was made. */
+  probe?: Probe,
+  /** Why the last health check is not known. */
+  probe_unknown?: Cause,
+  /** Automatic restarts since the last start by hand. */
+  restarts: number,
+  /** Exit status, when it ended. */
+  exit_status?: number,
+  /** The kernel ended it for want of memory. */
+  out_of_memory: boolean,
+  /** Services of the same app that come before it. */
+  after: Array<Predecessor>,
 };
 
 /** A service of an app. */
@@ -775,6 +1051,11 @@ export type StateData = {
   "observed-at": number,
   /** Why the last look at the host failed, if it did: the rest is then old, not wrong. */
   "stale-because": Cause | null,
+  /**
+   * What the owner should know of the node as a whole, the gravest first: a full disk, a store
+   * that was rebuilt, a clock that jumped.
+   */
+  notices: Array<Notice>,
 };
 
 /** What the server sends. */
@@ -821,10 +1102,50 @@ export type StatusReport = {
   deadline: number | null,
 };
 
+/** A step of an operation as it was taken. */
+export type StepRecord = {
+  /** What it does. */
+  text: string,
+  /** `pending`, `running`, `done`, `failed`, `skipped`. */
+  state: string,
+  /** When it began (milliseconds since 1970). */
+  started: number | null,
+  /** When it ended. */
+  ended: number | null,
+  /** What came of it, or why it failed. */
+  outcome: string | null,
+};
+
 /** What a client may send. */
 export type Subscribe = {
   /** The sequence number that the client has. */
   since?: number,
+};
+
+/** A file of a support bundle. */
+export type SupportFile = {
+  /** Its name, with `/` between directories. */
+  name: string,
+  /** What is in it, in a few words. */
+  about: string,
+  /** Its text. */
+  text: string,
+  /** It was cut: the beginning is missing. */
+  cut: boolean,
+};
+
+/** Parameters of `system.support`. */
+export type SupportParams = {
+  /** Lines of each log; 500 when absent, at most 5,000. */
+  lines?: number,
+  /** Also without the host's names, addresses and paths of homes. */
+  anonymous?: boolean,
+};
+
+/** Result of `system.support`. */
+export type SupportResult = {
+  /** Files of the bundle; secrets are struck out of them. */
+  files: Array<SupportFile>,
 };
 
 /** Result of `system.info`. A fact that could not be seen is null; `unknown` says why. */
@@ -982,6 +1303,12 @@ export interface Methods {
   "package.update": { params: UpdateParams; result: InstallResult };
   /** Brings back what an app was before its last update. */
   "package.rollback": { params: RollbackParams; result: AcceptedResult };
+  /** Lists apps whose containers are there and were not made by Archipelago. */
+  "package.adoptable": { params: NoParams; result: AdoptableResult };
+  /** Takes over containers that Archipelago did not make, as they are and as they run. */
+  "package.adopt": { params: AdoptParams; result: AcceptedResult };
+  /** Makes adopted containers Archipelago's own, with their data and ports; or takes that back. */
+  "package.migrate": { params: MigrateParams; result: AcceptedResult };
   /** Says what an action would do, without doing it. */
   "package.plan": { params: PlanParams; result: PlanResult };
   /** Starts an app; what is missing is made anew. */
@@ -996,6 +1323,8 @@ export interface Methods {
   "package.logs": { params: LogsParams; result: LogsResult };
   /** Gives the journal of operations, newest first. */
   "package.history": { params: HistoryParams; result: HistoryResult };
+  /** Tells why an app is as it is: cause, last health checks, what it waits for, what comes next. */
+  "package.explain": { params: AppParams; result: ExplainResult };
   /** Gives an app's settings; secrets are never shown. */
   "package.config.get": { params: AppParams; result: ConfigResult };
   /** Changes settings and restarts the app if needed. */
@@ -1010,6 +1339,12 @@ export interface Methods {
   "system.get-hostname": { params: NoParams; result: HostnameResult };
   /** Gives processor, memory and disk use. */
   "system.stats": { params: NoParams; result: SystemStats };
+  /** Checks host, Podman, systemd, store, certificates, space, clock and units; each with a mend. */
+  "system.doctor": { params: NoParams; result: DoctorReport };
+  /** Applies mends that lose nothing; says what was done. */
+  "system.mend": { params: MendParams; result: MendResult };
+  /** Gives the files of a support bundle, secrets struck out. */
+  "system.support": { params: SupportParams; result: SupportResult };
   /** Gives the node's own state in short. */
   "node.status": { params: NoParams; result: NodeStatus };
 }
@@ -1022,6 +1357,8 @@ export const CSRF_METHODS: ReadonlySet<string> = new Set<keyof Methods>([
   "package.install",
   "package.update",
   "package.rollback",
+  "package.adopt",
+  "package.migrate",
   "package.plan",
   "package.start",
   "package.stop",
@@ -1029,6 +1366,8 @@ export const CSRF_METHODS: ReadonlySet<string> = new Set<keyof Methods>([
   "package.uninstall",
   "package.config.set",
   "package.exec",
+  "system.mend",
+  "system.support",
 ]);
 
 /** Stable error codes of the API with what to do; failures of steps bring others. */
@@ -1073,8 +1412,25 @@ export const ERROR_HINTS: Readonly<Record<string, string>> = {
   "consent-needed": "Give the manifest's digest as `consent`, or stay with the installed version.",
   "image-missing": "Pull it as the service user, then roll back again.",
   "rollback-impossible": "Install the version that you want.",
+  "adopt-no-match": "Look at `package.adoptable`; names and compose's labels count.",
+  "adopt-incomplete": "Name the containers as the manifest does, or write the manifest for what is there.",
+  "adopt-ambiguous": "Rename or remove one of them.",
+  "adopt-auto-remove": "Run it without `--rm`.",
+  "already-installed": "Look at its status.",
+  "not-adopted": "There is nothing to migrate.",
+  "adopted-not-migrated": "Migrate it first.",
+  "adopted-gone": "Make it as it was, or uninstall the app here and install it; its data stays.",
+  "migration-final": "The old data is where it was.",
+  "migrate-data-inside": "Copy it out and run the container with it mounted.",
+  "migrate-data-in-the-way": "Move it away.",
+  "migrate-copy-differs": "Look for what else writes there, or for a fault of the disk.",
+  "migrate-userns": "Run it without `--userns`.",
+  "migrate-pod": "Run it by itself.",
+  "migrate-unit-foreign": "Move it into the service user's directory.",
+  "migrate-secret-gone": "Start the app the way it was made, then migrate it again.",
   "password-long": "Choose a shorter one.",
   "password-changed-meanwhile": "Log in again with the present password.",
+  "mend-unknown": "`archy doctor` names the mends that can be applied.",
   "plan-stale": "Ask again.",
   "internal": "`journalctl -u archipelago` shows it; please report it.",
 };

@@ -19,6 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("archy-engine", &["archy-types", "archy-manifest", "archy-quadlet", "archy-plan"]),
     ("archy-api", &["archy-types"]),
     ("archy-client", &["archy-api", "archy-types"]),
+    ("archy-gate", &["archy-types", "archy-api", "archy-client", "archy-manifest"]),
     ("archy-health", &[]),
     (
         "archy",
@@ -26,6 +27,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "archy-types",
             "archy-api",
             "archy-client",
+            "archy-gate",
             "archy-manifest",
             "archy-quadlet",
             "archy-plan",

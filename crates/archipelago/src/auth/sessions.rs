@@ -87,7 +87,9 @@ impl Sessions {
     /// # Errors
     /// The store cannot be read.
     pub async fn load(store: Store, now: Timestamp) -> Result<Self, StoreError> {
-        store.prune_sessions(now).await?;
+        if let Err(error) = store.prune_sessions(now).await {
+            tracing::warn!(%error, "expired sessions were not removed");
+        }
         let rows = store.sessions(now).await?;
         let live = rows.into_iter().take(MAX_SESSIONS).filter_map(from_row).collect();
         Ok(Self { store, live: RwLock::new(live) })
@@ -120,7 +122,8 @@ impl Sessions {
             seen: AtomicI64::new(now.0),
             saved: AtomicI64::new(now.0),
         };
-        self.store
+        let kept = self
+            .store
             .put_session(Row {
                 token_hash: hex::encode(key),
                 csrf: csrf.clone(),
@@ -131,7 +134,14 @@ impl Sessions {
                 expires: session.expires(),
                 remote,
             })
-            .await?;
+            .await;
+        match kept {
+            // who looks after a full disk must be able to log in
+            Err(error) if error.is_of_the_disk() => {
+                tracing::warn!(%error, "a session is not kept: it ends with the daemon");
+            }
+            kept => kept?,
+        }
         let surplus = {
             let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
             live.insert(key, Arc::new(session));

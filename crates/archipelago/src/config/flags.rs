@@ -45,6 +45,12 @@ pub struct Flags {
     /// Read the configuration, say what is wrong with it, and end
     #[arg(long)]
     pub check_config: bool,
+    /// Build a store that is damaged or lost again, say as JSON what was done, and end
+    #[arg(long)]
+    pub rebuild_store: bool,
+    /// With --rebuild-store: set a store that is whole aside, and build it again
+    #[arg(long, requires = "rebuild_store")]
+    pub even_if_whole: bool,
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

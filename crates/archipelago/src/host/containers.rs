@@ -45,6 +45,11 @@ impl Containers for SystemHost {
         podman.remove_container(name, None).await.map(drop).map_err(|e| error::podman(&e))
     }
 
+    async fn rename_container(&self, from: &str, to: &str) -> HostResult<()> {
+        let podman = self.podman.within(CHANGE_DEADLINE);
+        podman.rename_container(from, to).await.map_err(|e| error::podman(&e))
+    }
+
     async fn remove_network(&self, name: &str) -> HostResult<()> {
         self.podman.remove_network(name).await.map(drop).map_err(|e| error::podman(&e))
     }

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use archy_manifest::template::Placeholder;
+use archy_types::doctor::{self, Room};
 
 use super::HostConfig;
 
@@ -79,6 +80,29 @@ pub(crate) fn disk(path: &Path) -> Option<Disk> {
         usable: stat.f_blocks.saturating_sub(reserved) * stat.f_frsize,
         free: stat.f_bavail * stat.f_frsize,
     })
+}
+
+/// Room on the file system that holds `path`.
+pub(crate) fn room(path: &Path) -> Option<Room> {
+    let stat = rustix::fs::statvfs(path).ok()?;
+    Some(Room {
+        total: stat.f_blocks * stat.f_frsize,
+        free: stat.f_bavail * stat.f_frsize,
+        inodes: stat.f_files,
+        inodes_free: stat.f_favail,
+        read_only: stat.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
+    })
+}
+
+/// The same in words.
+pub(crate) fn figures(path: &Path) -> Option<String> {
+    let room = room(path)?;
+    let (free, total) = (doctor::size(room.free), doctor::size(room.total));
+    let inodes = match room.inodes {
+        0 => String::new(),
+        _ => format!(" and {} of {} inodes", room.inodes_free, room.inodes),
+    };
+    Some(format!("{free} of {total}{inodes} are free on {}", path.display()))
 }
 
 /// A figure of `/proc/meminfo` in bytes, for example `MemAvailable`.

@@ -7,11 +7,14 @@ pub(crate) mod facts;
 mod files;
 mod hints;
 mod http;
+mod journal;
+mod legacy;
 mod listening;
 mod observe;
 mod place;
 mod snapshots;
 mod sources;
+mod survey;
 #[cfg(test)]
 mod testing;
 mod units;
@@ -22,9 +25,10 @@ use std::time::Duration;
 
 use archy_podman::{Podman, Unshare};
 use archy_store::files::SecretStore;
-use archy_types::{PodmanVersion, UserError};
+use archy_types::{PodmanVersion, Timestamp, UserError};
 use tokio::sync::mpsc;
 
+use crate::guard::Doubt;
 use bus::Bus;
 
 /// How long one question about the host may take; beyond it the fact is unknown.
@@ -78,6 +82,9 @@ pub struct SystemHost {
     secrets: SecretStore,
     unshare: Unshare,
     version: Arc<OnceLock<PodmanVersion>>,
+    doubt: Arc<Doubt>,
+    /// When this daemon began to run.
+    since: Timestamp,
 }
 
 impl SystemHost {
@@ -94,7 +101,16 @@ impl SystemHost {
             secrets,
             config: Arc::new(config),
             version: Arc::default(),
+            since: crate::clock::now(),
+            doubt: Arc::default(),
         })
+    }
+
+    /// The same, with somebody who knows whether the wall clock is to be trusted.
+    #[must_use]
+    pub fn doubting(mut self, doubt: Arc<Doubt>) -> Self {
+        self.doubt = doubt;
+        self
     }
 
     /// Starts watching Podman and systemd for changes; each one is a hint to look.

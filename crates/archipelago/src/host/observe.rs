@@ -54,6 +54,7 @@ impl Observe for SystemHost {
             self.local_facts(interest),
         );
         let (units, shutting_down) = units;
+        let foreign = self.foreign(interest, &containers, &unit_files).await;
         Observed {
             at,
             host: HostFacts {
@@ -67,6 +68,7 @@ impl Observe for SystemHost {
             units: known(units),
             containers: known(containers),
             images: known(images),
+            foreign,
             strangers: Strangers { networks: strange(&networks), volumes: strange(&volumes) },
             volumes: known(volumes.map(|all| all.into_keys().collect())),
             networks: known(networks.map(|all| all.into_keys().collect())),
@@ -226,7 +228,10 @@ impl SystemHost {
                 files.as_ref().map_err(Clone::clone)?.keys().filter_map(|file| unit_of(file));
             // also of files that somebody deleted
             let of_apps = interest.apps.iter().flat_map(|app| unit_names(app));
-            let names: BTreeSet<String> = of_files.chain(of_apps).collect();
+            let adopted = interest.adopted.iter().filter_map(|app| app.adopted.as_ref());
+            let parts = adopted.flat_map(|adopted| adopted.parts.values());
+            let of_parts = parts.filter_map(|part| part.unit.clone());
+            let names: BTreeSet<String> = of_files.chain(of_apps).chain(of_parts).collect();
             let names: Vec<String> = names.into_iter().collect();
             let state = manager.system_state().await.map_err(|e| systemd(&e))?;
             let units = manager.units(&names).await.map_err(|e| systemd(&e))?;
@@ -342,7 +347,7 @@ fn unit_names(app: &Manifest) -> impl Iterator<Item = String> {
 }
 
 /// The name that Podman's store keeps for a reference: with a digest the tag is dropped.
-fn stored_name(reference: &str) -> String {
+pub(super) fn stored_name(reference: &str) -> String {
     let Some((name, digest)) = reference.split_once('@') else { return reference.to_owned() };
     let last = name.rsplit('/').next().unwrap_or(name);
     let bare = match last.rsplit_once(':') {

@@ -67,7 +67,7 @@ fn is_directory(path: &Path) -> bool {
 }
 
 /// Brings what was written below a directory to the disk.
-fn sync(path: &Path) -> Result<(), UserError> {
+pub(super) fn sync(path: &Path) -> Result<(), UserError> {
     let open = std::fs::File::open(path).map_err(|source| failed(path, source))?;
     rustix::fs::syncfs(&open).map_err(|errno| failed(path, errno.into()))
 }
@@ -77,7 +77,7 @@ impl SystemHost {
         self.config.data_dir.join(DIR).join(app.as_str())
     }
 
-    fn copier(&self) -> Unshare {
+    pub(super) fn copier(&self) -> Unshare {
         self.unshare.within(COPY_DEADLINE)
     }
 
@@ -101,9 +101,13 @@ impl SystemHost {
 
     fn snapshot_state(&self, meta: &Meta) -> SnapshotState {
         let kept = i64::try_from(self.config.keep_snapshots.as_millis()).unwrap_or(i64::MAX);
+        let expires = meta.taken.plus_millis(kept);
+        // a clock that jumped is no reason to remove anything
+        let doubted = self.doubt.at(clock::steady_millis()).is_some();
+        let expires = if doubted { expires.max(clock::now().plus_millis(kept)) } else { expires };
         SnapshotState {
             taken: meta.taken,
-            expires: meta.taken.plus_millis(kept),
+            expires,
             bytes: meta.data.unwrap_or(0) + meta.volumes.values().sum::<u64>(),
             restored: meta.restored,
         }
@@ -138,7 +142,7 @@ impl SystemHost {
     }
 
     /// True when a copy on the file system of the data shares its blocks with the original.
-    fn shares_copies(&self) -> bool {
+    pub(super) fn shares_copies(&self) -> bool {
         let probe = || {
             self.make_staging().ok()?;
             let (one, two) =
@@ -237,7 +241,7 @@ impl SystemHost {
     }
 
     /// Where a volume's data is; a volume that is gone is made anew.
-    async fn volume_place(&self, app: &AppId, name: &str) -> HostResult<PathBuf> {
+    pub(super) async fn volume_place(&self, app: &AppId, name: &str) -> HostResult<PathBuf> {
         let volume = match self.podman.volume(name).await.map_err(|e| error::podman(&e))? {
             Some(volume) => volume,
             None => {
@@ -325,14 +329,14 @@ fn write_meta(dir: &Path, meta: &Meta) -> Result<(), UserError> {
     store::write_atomic(&dir.join(META), &text, 0o600).map_err(|e| error::file(&e))
 }
 
-fn same_device(one: &Path, other: &Path) -> bool {
+pub(super) fn same_device(one: &Path, other: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let device = |path: &Path| path.symlink_metadata().ok().map(|meta| meta.dev());
     device(one).is_some_and(|one| device(other) == Some(one))
 }
 
 /// Exchanges a directory with what is in its place, at once; with nothing there it is moved there.
-fn exchange(new: &Path, live: &Path) -> Result<(), UserError> {
+pub(super) fn exchange(new: &Path, live: &Path) -> Result<(), UserError> {
     let flags = match live.symlink_metadata() {
         Ok(_) => RenameFlags::EXCHANGE,
         Err(_) => RenameFlags::NOREPLACE,

@@ -171,7 +171,7 @@ impl SystemSource for SystemHost {
 }
 
 /// `loginctl enable-linger` leaves a file by the user's name.
-fn lingering() -> bool {
+pub(super) fn lingering() -> bool {
     let uid = nix::unistd::Uid::current();
     let user = nix::unistd::User::from_uid(uid).ok().flatten();
     user.is_some_and(|user| Path::new("/var/lib/systemd/linger").join(user.name).exists())

@@ -40,7 +40,7 @@ pub async fn check(
         return Err(errors::origin());
     }
     let token = cookies::get(headers, archy_api::paths::SESSION_COOKIE);
-    let session = token.and_then(|token| app.sessions.find(token, clock::now()));
+    let session = token.and_then(|token| app.sessions.find(token, clock::steady_now()));
     if !access.public {
         let Some(session) = &session else {
             let owner = app.users.owner().await;

@@ -93,7 +93,7 @@ pub(super) async fn change_password(
 /// Begins a session for a caller over the network; the unix socket needs none.
 async fn begin(app: &App, call: &Call, role: Role) -> Answer<()> {
     let peer = call.caller.peer;
-    let tokens = app.sessions.begin(OWNER, role, peer.describe(), clock::now()).await;
+    let tokens = app.sessions.begin(OWNER, role, peer.describe(), clock::steady_now()).await;
     call.set_cookies(Cookies::Set(tokens.map_err(UserError::from)?));
     Ok(())
 }

@@ -1,9 +1,12 @@
 //! JSON-RPC over HTTP: reads calls, checks them, runs their handlers, answers.
 
 pub mod access;
+mod adopt;
 mod auth;
 mod config;
+mod doctor;
 pub mod errors;
+mod explain;
 pub mod logs;
 mod node;
 mod package;
@@ -32,6 +35,7 @@ use serde_json::Value;
 use crate::app::App;
 use crate::auth::{cookies, sessions};
 use crate::net::Peer;
+pub use package::record as operation_record;
 pub use reply::{Outcome, Reply, single};
 pub use table::{Answer, Call, Cookies};
 

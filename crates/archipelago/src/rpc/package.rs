@@ -16,6 +16,7 @@ use archy_catalog::Entry;
 use archy_engine::{Accepted, AppView, Request, RequestKind};
 use archy_manifest::Manifest;
 use archy_manifest::model::{ImageSource, Protocol};
+use archy_plan::DesiredState;
 use archy_store::{Operation, Phase, StepState};
 use archy_types::{Actor, AppId, OperationId, ServiceName, UserError};
 
@@ -227,9 +228,33 @@ pub(super) async fn accept(
     kind: RequestKind,
     (what, status): (&'static str, &'static str),
 ) -> Answer<AcceptedResult> {
+    let suffering = match &kind {
+        RequestKind::Stop(id) | RequestKind::Uninstall { app: id, .. } => suffering(app, id),
+        _ => None,
+    };
     let operation = operation(submit(app, call, kind, what).await?);
     let status = if operation.is_some() { status } else { "unchanged" };
-    Ok(AcceptedResult { package_id: id.to_owned(), status: status.to_owned(), operation })
+    let warning = suffering.filter(|_| operation.is_some());
+    Ok(AcceptedResult { package_id: id.to_owned(), status: status.to_owned(), operation, warning })
+}
+
+/// Words about the running apps that need this one.
+fn suffering(app: &App, id: &AppId) -> Option<String> {
+    let snapshot = app.backends.engine.snapshot();
+    let going = snapshot.apps.get(id)?;
+    let running: Vec<&Manifest> = snapshot
+        .apps
+        .values()
+        .filter(|view| view.desired == DesiredState::Running)
+        .map(|view| &*view.manifest)
+        .collect();
+    let names: Vec<&str> =
+        archy_plan::dependants(&going.manifest, &running).into_iter().map(AppId::as_str).collect();
+    match names.as_slice() {
+        [] => None,
+        [one] => Some(format!("{one} needs {id}, and works again when it is back.")),
+        many => Some(format!("{} need {id}, and work again when it is back.", many.join(", "))),
+    }
 }
 
 pub(super) async fn submit(
@@ -240,7 +265,10 @@ pub(super) async fn submit(
 ) -> Result<Accepted, UserError> {
     let id = match &kind {
         RequestKind::Install { manifest, .. } => manifest.id.clone(),
-        RequestKind::Update { to, .. } => to.manifest.id.clone(),
+        RequestKind::Update { to, .. } | RequestKind::Adopt { to } => to.manifest.id.clone(),
+        RequestKind::Migrate { app, .. }
+        | RequestKind::MigrateBack(app)
+        | RequestKind::MigrateCommit(app) => app.clone(),
         RequestKind::Start(id) | RequestKind::Stop(id) | RequestKind::Restart(id) => id.clone(),
         RequestKind::Uninstall { app, .. }
         | RequestKind::Rollback { app, .. }
@@ -277,11 +305,15 @@ pub(super) async fn history(app: &App, _: &Call, params: HistoryParams) -> Answe
     let id = params.id.as_deref().map(app_id).transpose()?;
     let limit = params.limit.unwrap_or(HISTORY.0).clamp(1, HISTORY.1) as usize;
     let before = params.before.map(OperationId);
+    let full = params.full == Some(true);
     let rows = app.store.history(id.as_ref(), before, limit).await.map_err(UserError::from)?;
-    Ok(HistoryResult { operations: rows.into_iter().map(record).collect() })
+    Ok(HistoryResult { operations: rows.into_iter().map(|row| record(row, full)).collect() })
 }
 
-fn record(row: Operation) -> OperationRecord {
+/// An operation of the journal as the API gives it; `full` with its plan and what came of each step.
+#[must_use]
+pub fn record(row: Operation, full: bool) -> OperationRecord {
+    let details = full.then(|| super::plan::details(&row));
     let outcome = match row.phase {
         Phase::Queued | Phase::Running => Outcome::Running,
         Phase::Done => Outcome::Done,
@@ -309,6 +341,7 @@ fn record(row: Operation) -> OperationRecord {
             .filter(|step| step.state != StepState::Skipped)
             .map(|step| step.description)
             .collect(),
+        details,
     }
 }
 
@@ -332,8 +365,12 @@ pub(super) fn containers(
 ) -> Result<Vec<(ServiceName, String)>, UserError> {
     let all = view.manifest.services.keys();
     let named = all.filter(|name| service.is_none_or(|wanted| wanted == name.as_str()));
-    let container =
-        |name: &ServiceName| (name.clone(), archy_manifest::names::container(&view.manifest, name));
+    // what was adopted may have names of its own
+    let seen = |name: &ServiceName| view.services.iter().find(|service| service.name == *name);
+    let container = |name: &ServiceName| {
+        let own = || archy_manifest::names::container(&view.manifest, name);
+        (name.clone(), seen(name).map_or_else(own, |service| service.container.clone()))
+    };
     let mut found: Vec<_> = named.map(container).collect();
     found.sort_by_key(|(name, _)| *name != ServiceName::main());
     if found.is_empty() {

@@ -1,8 +1,11 @@
 //! `package.plan`: what an action would do.
 
-use archy_api::package::{PlanAction, PlanParams, PlanResult, PlanStep};
+use archy_api::package::{
+    OperationDetails, PlanAction, PlanParams, PlanResult, PlanStep, StepRecord,
+};
 use archy_engine::{Request, RequestKind};
-use archy_plan::{Plan, PlannedStep, Step};
+use archy_plan::{LegacyStep, Plan, PlannedStep, Step};
+use archy_store::Operation;
 
 use super::package::{actor, install_kind, installed};
 use super::{config, table::Answer, table::Call, update};
@@ -22,6 +25,9 @@ async fn kind(app: &App, call: &Call, params: PlanParams) -> Answer<RequestKind>
     if params.action == PlanAction::Update {
         return update::kind(app, call, params.target, None).await;
     }
+    if params.action == PlanAction::Adopt {
+        return super::adopt::adopt_kind(app, call, params.target).await;
+    }
     let view = installed(app, &params.target.id)?;
     let id = view.manifest.id.clone();
     Ok(match params.action {
@@ -30,7 +36,9 @@ async fn kind(app: &App, call: &Call, params: PlanParams) -> Answer<RequestKind>
         PlanAction::Restart => RequestKind::Restart(id),
         PlanAction::Uninstall => RequestKind::Uninstall { app: id, purge: params.purge },
         PlanAction::Rollback => RequestKind::Rollback { app: id, keep_data: params.keep_data },
-        PlanAction::Configure | PlanAction::Install | PlanAction::Update => {
+        PlanAction::Migrate => RequestKind::Migrate { app: id, accept: true },
+        PlanAction::MigrateRollback => RequestKind::MigrateBack(id),
+        PlanAction::Configure | PlanAction::Install | PlanAction::Update | PlanAction::Adopt => {
             let settings = params.target.config.unwrap_or_default();
             config::check(&view.manifest, &settings)?;
             RequestKind::Configure { app: id, settings }
@@ -49,14 +57,39 @@ fn result(plan: &Plan) -> PlanResult {
     }
 }
 
+/// An operation's plan and what came of every step.
+pub(super) fn details(row: &Operation) -> OperationDetails {
+    let plan: Option<Plan> = serde_json::from_value(row.plan.clone()).ok();
+    let plan = plan.as_ref();
+    let steps = row.steps.iter().map(|step| StepRecord {
+        text: step.description.clone(),
+        state: step.state.to_string(),
+        started: step.started.map(|at| at.0),
+        ended: step.finished.map(|at| at.0),
+        outcome: step.outcome.clone(),
+    });
+    OperationDetails {
+        plan: plan.map(|plan| plan.steps.iter().map(step).collect()).unwrap_or_default(),
+        checks: plan.map(|plan| plan.checks.iter().map(finding).collect()).unwrap_or_default(),
+        steps: steps.collect(),
+        cause: row.cause.clone(),
+    }
+}
+
 fn step(planned: &PlannedStep) -> PlanStep {
     let tag = serde_json::to_value(&planned.step).unwrap_or_default();
-    let kind = tag.get("step").and_then(serde_json::Value::as_str).unwrap_or("step").to_owned();
+    let kind = tag
+        .get("legacy")
+        .or_else(|| tag.get("step"))
+        .and_then(serde_json::Value::as_str)
+        .unwrap_or("step")
+        .to_owned();
     let target = target(&planned.step);
     let verb = kind.replace('-', " ");
-    let mut text = match &target {
-        Some(target) => format!("{verb} {target}"),
-        None => verb,
+    let mut text = match (&planned.step, &target) {
+        (Step::Legacy(_), _) => archy_plan::describe(&planned.step),
+        (_, Some(target)) => format!("{verb} {target}"),
+        (_, None) => verb,
     };
     if let Some(first) = text.get_mut(..1) {
         first.make_ascii_uppercase();
@@ -79,12 +112,14 @@ fn target(step: &Step) -> Option<String> {
         | Step::PurgeSecret { name }
         | Step::SyncPodmanSecret { name }
         | Step::GenerateSecret { name, .. } => Some(name.clone()),
+        Step::RenameContainer { from, .. } => Some(from.clone()),
         Step::RemoveUnitFile { file_name } | Step::WriteUnitFile { file_name, .. } => {
             Some(file_name.clone())
         }
         Step::MakeDirectory { path, .. } | Step::WriteFile { path } => Some(path.clone()),
         Step::PullImage { reference, .. } => Some(reference.clone()),
         Step::BuildImage { unit, .. } => Some(unit.clone()),
+        Step::Legacy(step) => legacy_target(step),
         Step::RunHook { .. }
         | Step::PurgeData
         | Step::MakeCert { .. }
@@ -94,5 +129,20 @@ fn target(step: &Step) -> Option<String> {
         | Step::Soak { .. }
         | Step::PruneSnapshots { .. }
         | Step::AwaitReady { .. } => None,
+    }
+}
+
+fn legacy_target(step: &LegacyStep) -> Option<String> {
+    match step {
+        LegacyStep::StartContainers { names, .. } | LegacyStep::StopContainers { names, .. } => {
+            Some(names.join(", "))
+        }
+        LegacyStep::Rename { from, .. } => Some(from.clone()),
+        LegacyStep::SetFileAside { path } | LegacyStep::PutFileBack { path } => {
+            Some(path.display().to_string())
+        }
+        LegacyStep::CopyData { data, .. } => Some(data.to.to_string()),
+        LegacyStep::TakeSecret { name, .. } => Some(name.clone()),
+        LegacyStep::Done => None,
     }
 }

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::access::Caller;
-use super::{auth, config, node, package, plan, update};
+use super::{adopt, auth, config, doctor, explain, node, package, plan, update};
 use crate::app::App;
 use crate::auth::Tokens;
 
@@ -100,6 +100,9 @@ handlers! {
     PackageInstall => package::install;
     PackageUpdate => update::update;
     PackageRollback => update::rollback;
+    PackageAdoptable => adopt::adoptable;
+    PackageAdopt => adopt::adopt;
+    PackageMigrate => adopt::migrate;
     PackagePlan => plan::plan;
     PackageStart => package::start;
     PackageStop => package::stop;
@@ -107,6 +110,7 @@ handlers! {
     PackageUninstall => package::uninstall;
     PackageLogs => super::logs::tail;
     PackageHistory => package::history;
+    PackageExplain => explain::explain;
     PackageConfigGet => config::get;
     PackageConfigSet => config::set;
     PackageExec => package::exec;
@@ -114,6 +118,9 @@ handlers! {
     SystemInfo => node::system_info;
     SystemGetHostname => node::hostname;
     SystemStats => node::stats;
+    SystemDoctor => doctor::doctor;
+    SystemMend => doctor::mend;
+    SystemSupport => doctor::support;
     NodeStatus => node::status;
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use archy_api::state::ServerInfo;
+use archy_api::state::{Notice, ServerInfo};
 use archy_engine::{AppView, Snapshot};
 use bytes::Bytes;
 use json_patch::jsonptr::PointerBuf;
@@ -64,6 +64,7 @@ struct Inner {
     server: ServerInfo,
     host_ip: Option<Ipv4Addr>,
     snapshot: Arc<Snapshot>,
+    notices: Vec<Notice>,
     ring: VecDeque<Change>,
 }
 
@@ -115,6 +116,18 @@ impl Hub {
     /// Publishes a snapshot of the engine.
     pub fn set_snapshot(&self, snapshot: Arc<Snapshot>) {
         self.update(|inner| inner.snapshot = snapshot);
+    }
+
+    /// Publishes what the owner should know of the node.
+    pub fn set_notices(&self, notices: Vec<Notice>) {
+        self.update(|inner| inner.notices = notices);
+    }
+
+    /// What the owner should know of the node.
+    #[must_use]
+    pub fn notices(&self) -> Vec<Notice> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.notices.clone()
     }
 
     /// Publishes another name of the node.
@@ -216,6 +229,7 @@ impl Inner {
         let rest = BTreeMap::from([
             ("observed-at", Value::from(self.snapshot.observed_at.0)),
             ("server_info", serde_json::to_value(&self.server).unwrap_or_default()),
+            ("notices", serde_json::to_value(&self.notices).unwrap_or_default()),
             (
                 "stale-because",
                 serde_json::to_value(&self.snapshot.stale_because).unwrap_or_default(),

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use archy_api::state::{
-    Description, Finding, InstallProgress, Installed, InterfaceAddresses, InterfaceCard,
+    AdoptedState, Description, Finding, InstallProgress, Installed, InterfaceAddresses, InterfaceCard,
     ManifestCard, OperationState, PackageData, PackageState, PortState, Protocol, ServiceState,
     Severity, StaticFiles, known_health,
 };
 use archy_engine::status::PortView;
-use archy_engine::{AppView, OperationView, ServiceView};
+use archy_engine::{AdoptedView, AppView, OperationView, ServiceView};
 use archy_manifest::Manifest;
 use archy_manifest::model::{self, ImageSource, Interface, InterfaceKind, OpenIn, PortAuth};
+use archy_plan::adopt::Stage;
 use archy_plan::{Check, DesiredState};
 use archy_types::AppState;
 
@@ -38,6 +39,22 @@ pub fn package(view: &AppView, host_ip: Option<Ipv4Addr>) -> PackageData {
         ports: view.ports.iter().map(port).collect(),
         operation: view.operation.as_ref().map(operation),
         notes: view.notes.iter().map(finding).collect(),
+        adopted: view.adopted.as_ref().map(adopted),
+    }
+}
+
+fn adopted(view: &AdoptedView) -> AdoptedState {
+    let (stage, migration) = match view.stage {
+        Stage::Watched => ("watched", None),
+        Stage::Migrated { version, .. } => ("migrated", Some(version)),
+        Stage::Committed { version, .. } => ("committed", Some(version)),
+    };
+    AdoptedState {
+        origin: view.origin.as_str().to_owned(),
+        since: view.since.0,
+        stage: stage.to_owned(),
+        migration,
+        dies_with_daemon: view.dies_with_daemon,
     }
 }
 
@@ -215,7 +232,9 @@ fn text(manifest: &Manifest, key: &str) -> String {
     value.unwrap_or_default().trim().to_owned()
 }
 
-const fn desired(state: DesiredState) -> &'static str {
+/// What the owner wants, in a word.
+#[must_use]
+pub const fn desired(state: DesiredState) -> &'static str {
     match state {
         DesiredState::Running => "running",
         DesiredState::Stopped => "stopped",

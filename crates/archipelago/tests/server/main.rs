@@ -9,6 +9,8 @@
 
 mod access;
 mod auth;
+mod doctor;
+mod host;
 mod limits;
 mod node;
 mod packages;

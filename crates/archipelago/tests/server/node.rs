@@ -34,6 +34,8 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::client::TlsStream;
 
+use crate::host::Closer;
+
 pub const PASSWORD: &str = "correct horse";
 
 pub const MANIFEST: &str = "app:
@@ -59,6 +61,7 @@ pub struct Node {
     pub dir: tempfile::TempDir,
     pub asked: Asked,
     pub snapshots: watch::Sender<Arc<Snapshot>>,
+    pub closer: Arc<Closer>,
 }
 
 pub struct Answer {
@@ -112,6 +115,10 @@ impl Node {
     }
 
     pub async fn start_with(settings: &[(&str, &str)], limits: Limits) -> Self {
+        Self::start_on(settings, limits, Closer::default()).await
+    }
+
+    pub async fn start_on(settings: &[(&str, &str)], limits: Limits, closer: Closer) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name).display().to_string();
         for name in ["data", "apps/blog"] {
@@ -132,9 +139,8 @@ impl Node {
         all.extend(settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
         let home = [("HOME".to_owned(), path("home"))];
         let config = Config::read(Sources::new(home, all), None, &User::current()).unwrap();
-        let store =
-            archy_store::Store::open(&archy_store::Options::new(config.paths.state_dir.clone()))
-                .unwrap();
+        let opened = archipelago::recovery::open(&config, false).await.unwrap();
+        let closer = Arc::new(closer);
         let (engine, snapshots, asked) = fake_engine();
         let backends = Backends {
             engine,
@@ -142,10 +148,12 @@ impl Node {
             exec: Arc::new(FakeHost),
             system: Arc::new(FakeHost),
             last_pass: Arc::default(),
+            doubt: Arc::default(),
+            survey: closer.clone(),
         };
         let daemon =
-            Daemon::start(config, backends, store, Handed::default(), limits).await.unwrap();
-        Self { daemon, dir, asked, snapshots }
+            Daemon::start(config, backends, opened, Handed::default(), limits).await.unwrap();
+        Self { daemon, dir, asked, snapshots, closer }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -250,6 +258,7 @@ fn fake_engine() -> (Handle, watch::Sender<Arc<Snapshot>>, Asked) {
         let mut next = 1;
         while let Some(command) = inbox.recv().await {
             match command {
+                Command::Adoptable(_, reply) => drop(reply.send(Ok(Vec::new()))),
                 Command::Submit(request, reply) => {
                     let (word, app) = describe(&request.kind);
                     words.lock().unwrap().push(format!("{word} {app}"));
@@ -297,6 +306,10 @@ fn describe(kind: &RequestKind) -> (&'static str, AppId) {
         RequestKind::Configure { app, .. } => ("configure", app.clone()),
         RequestKind::Update { to, .. } => ("update", to.manifest.id.clone()),
         RequestKind::Rollback { app, .. } => ("rollback", app.clone()),
+        RequestKind::Adopt { to } => ("adopt", to.manifest.id.clone()),
+        RequestKind::Migrate { app, .. } => ("migrate", app.clone()),
+        RequestKind::MigrateBack(app) => ("migrate-back", app.clone()),
+        RequestKind::MigrateCommit(app) => ("migrate-commit", app.clone()),
     }
 }
 
@@ -356,6 +369,7 @@ pub fn view(manifest: Arc<Manifest>, state: AppState) -> AppView {
         }],
         operation: None,
         notes: Vec::new(),
+        adopted: None,
         manifest,
     }
 }

@@ -30,6 +30,17 @@ impl Node {
         Self { host, ledger, clock, handle, task }
     }
 
+    /// A node whose engine is at work already.
+    pub(crate) const fn of(
+        host: FakeHost,
+        ledger: MemoryLedger,
+        clock: TestClock,
+        handle: Handle,
+        task: tokio::task::JoinHandle<()>,
+    ) -> Self {
+        Self { host, ledger, clock, handle, task }
+    }
+
     /// As `kill -9` and a start of the daemon.
     pub(crate) async fn crash_and_restart(&mut self) {
         self.task.abort();

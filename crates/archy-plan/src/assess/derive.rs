@@ -393,6 +393,10 @@ fn lacking(seen: &Seen<'_>, wanted: &Requirement) -> Option<String> {
     if best.app.state != DesiredState::Running {
         return Some(format!("It needs {id}, which is stopped."));
     }
+    if best.app.is_watched() {
+        let up = crate::adopt::runs(best.app, seen.observed);
+        return (!up).then(|| format!("It needs {id}, which does not run."));
+    }
     let container = provider::chief_container(best.app)?;
     let units = seen.observed.units.get()?;
     let up = is_alive(units.get(&format!("{container}.service")));

@@ -58,10 +58,12 @@ pub(crate) fn names_taken(scene: &Scene<'_>) -> Vec<Taken> {
         }
         let strangers = &scene.observed.strangers;
         let (what, name) = match &file.role {
-            UnitRole::Network { name, shared: false } if strangers.networks.contains(name) => {
+            UnitRole::Network { name, shared: false }
+                if strangers.networks.contains(name) && !scene.took_over_network(name) =>
+            {
                 ("network", name)
             }
-            UnitRole::Volume(name) if strangers.volumes.contains(name) => ("volume", name),
+            UnitRole::Volume(name) if scene.is_strange_volume(name) => ("volume", name),
             _ => continue,
         };
         taken.push(Taken { what, name: name.clone(), owner: None });

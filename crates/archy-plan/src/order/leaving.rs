@@ -113,7 +113,7 @@ fn purge(scene: &Scene<'_>, steps: &mut Steps) {
     let (facts, manifest) = (scene.facts, &scene.app.manifest);
     let volumes = manifest.volumes.keys().map(|volume| names::volume(&manifest.id, volume));
     for name in volumes {
-        let stranger = scene.observed.strangers.volumes.contains(&name);
+        let stranger = scene.is_strange_volume(&name);
         if facts.volumes.contains(&name) && !stranger {
             steps.push(Step::PurgeVolume { name }, PURGE);
         }

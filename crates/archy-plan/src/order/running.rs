@@ -59,6 +59,7 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) {
         steps.due(scene);
         remove(scene, &moves, &mut steps);
     }
+    rename(scene, &mut steps);
     data(scene, &mut steps);
     let anything = !moves.start.is_empty();
     files(scene, anything, false, &mut steps);
@@ -158,6 +159,14 @@ pub(super) fn remove(scene: &Scene<'_>, moves: &Moves<'_>, steps: &mut Steps) {
     for (_, name) in &moves.recreated {
         let name = (*name).to_owned();
         steps.push(Step::RemoveNetwork { name }, "its definition changed");
+    }
+}
+
+/// Gives containers their names back; nothing of what runs in them notices.
+fn rename(scene: &Scene<'_>, steps: &mut Steps) {
+    for (from, to) in scene.renamed_containers() {
+        let step = Step::RenameContainer { from: from.to_owned(), to };
+        steps.push(step, "somebody renamed it while its unit runs");
     }
 }
 

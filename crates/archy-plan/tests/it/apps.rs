@@ -113,6 +113,7 @@ pub(crate) fn app(text: &str) -> DesiredApp {
         port_overrides: BTreeMap::new(),
         package_dir: built.then(|| "/srv/packages/app".into()),
         data_due: None,
+        adopted: None,
     }
 }
 

@@ -270,6 +270,17 @@ fn a_rotated_secret_restarts_what_uses_it() {
 }
 
 #[test]
+fn a_renamed_container_gets_its_name_back() {
+    let (mut world, app) = installed(SMALL);
+    let container = world.containers.remove("diary").unwrap();
+    world.containers.insert("somebody".to_owned(), container);
+    let plan = planned(&world, &app, Intent::Converge);
+    assert_eq!(words(&plan), ["Rename the container somebody to diary"]);
+    world.carry_out(&app, &plan);
+    assert!(planned(&world, &app, Intent::Converge).is_empty());
+}
+
+#[test]
 fn a_stop_disables_and_a_start_enables() {
     let (mut world, mut app) = installed(SMALL);
     app.state = DesiredState::Stopped;

@@ -1,5 +1,6 @@
 //! One row for each check.
 
+use archy_manifest::Manifest;
 use archy_manifest::model::{NetworkMode, PortAuth, Protocol};
 use archy_plan::{
     Check, DesiredApp, DesiredState, Intent, Known, Observed, Severity, check_downgrade,
@@ -18,6 +19,26 @@ fn provider(version: &str, state: DesiredState) -> DesiredApp {
         apps::tiny("knot", &format!("  provides: [{{ role: chain, version: \"{version}\" }}]"));
     app.state = state;
     app
+}
+
+#[test]
+fn who_suffers_when_an_app_goes() {
+    let chain = |id: &str| apps::tiny(id, "  provides: [{ role: chain, version: \"28.1.0\" }]");
+    let (knots, core) = (chain("knots"), chain("core"));
+    let needs = |id: &str, more: &str| {
+        apps::tiny(id, &format!("  requires: [{{ {more} }}]")).manifest
+    };
+    let by_role = needs("lights", "role: chain");
+    let by_name = needs("miner", "app: knots");
+    let optional = needs("viewer", "role: chain, optional: true");
+    let with = |running: &[&Manifest]| -> Vec<String> {
+        archy_plan::dependants(&knots.manifest, running).iter().map(ToString::to_string).collect()
+    };
+    let all = [&*knots.manifest, &by_role, &by_name, &optional];
+    assert_eq!(with(&all), ["lights", "miner"]);
+    // another app fills the role
+    assert_eq!(with(&[&all[..], &[&core.manifest]].concat()), ["miner"]);
+    assert!(with(&[&knots.manifest]).is_empty());
 }
 
 fn requires(app: &mut DesiredApp, more: &str) {

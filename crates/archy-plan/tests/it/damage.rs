@@ -14,6 +14,7 @@ pub(crate) enum Damage {
     FailUnit(usize),
     StopOutside(usize),
     KillContainer(usize),
+    RenameContainer(usize),
     LoseFile(usize),
     EditFile(usize),
     EditLabel(usize),
@@ -43,6 +44,7 @@ pub(crate) fn damage() -> impl Strategy<Value = Damage> {
         n.clone().prop_map(FailUnit),
         n.clone().prop_map(StopOutside),
         n.clone().prop_map(KillContainer),
+        n.clone().prop_map(RenameContainer),
         n.clone().prop_map(LoseFile),
         n.clone().prop_map(EditFile),
         n.clone().prop_map(EditLabel),
@@ -111,6 +113,14 @@ pub(crate) fn apply(world: &mut World, app: &mut DesiredApp, damage: &Damage) {
                 && let Some(state) = world.containers.get_mut(&name)
             {
                 state.state = "exited".to_owned();
+            }
+        }
+        Damage::RenameContainer(n) => {
+            let names: Vec<String> = world.containers.keys().cloned().collect();
+            if let Some(name) = nth(names.into_iter(), *n)
+                && let Some(state) = world.containers.remove(&name)
+            {
+                world.containers.insert(format!("{name}-renamed"), state);
             }
         }
         Damage::LoseFile(n) => {

@@ -7,12 +7,14 @@
     reason = "helpers of tests fail like tests"
 )]
 
+mod adopt;
 mod apps;
 mod assess;
 mod cases;
 mod checks;
 mod damage;
 mod property;
+mod rebuild;
 mod templates;
 mod updates;
 mod world;

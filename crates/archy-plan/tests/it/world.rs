@@ -92,6 +92,7 @@ impl World {
             volumes: Known::Yes(self.volumes.clone()),
             networks: Known::Yes(self.networks.clone()),
             strangers: self.strangers.clone(),
+            foreign: archy_plan::Foreign::default(),
             podman_secrets: Known::Yes(self.podman_secrets.clone()),
             secret_files: Known::Yes(self.secrets.clone()),
             app_files: Known::Yes(self.app_files.clone()),
@@ -188,6 +189,11 @@ impl World {
             Step::RemoveContainer { name } => {
                 assert!(self.mine(app, name), "foreign container {name}");
                 self.containers.remove(name);
+            }
+            Step::RenameContainer { from, to } => {
+                assert!(self.mine(app, from), "foreign container {from}");
+                let container = self.containers.remove(from).expect("a container to rename");
+                assert!(self.containers.insert(to.clone(), container).is_none());
             }
             Step::RemoveUnitFile { file_name } => {
                 let text = self.files.remove(file_name).expect("a file to remove");

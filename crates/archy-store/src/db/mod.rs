@@ -10,7 +10,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use open::open_writer;
+pub(crate) use open::{check, open_writer};
 pub(crate) use threads::{After, Fault, Readers, Worth, Writer, WriterOptions};
 
 /// File name of the database.

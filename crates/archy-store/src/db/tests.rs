@@ -12,6 +12,7 @@ use crate::{Desired, Options, Store, StoreError};
 
 const V1: &str = include_str!("migrations/fixtures/v1.sql");
 const V2: &str = include_str!("migrations/fixtures/v2.sql");
+const V3: &str = include_str!("migrations/fixtures/v3.sql");
 
 fn schema(connection: &Connection) -> Vec<String> {
     let sql = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name";
@@ -62,6 +63,33 @@ async fn a_file_of_version_2_has_room_for_what_an_update_replaces() {
 
     let before = Connection::open(dir.path().join("state.before-migration-2.db")).unwrap();
     assert_eq!(migrations::version(&before).unwrap(), 2);
+    let migrated = Connection::open(&path).unwrap();
+    let mut fresh = Connection::open_in_memory().unwrap();
+    migrations::migrate(&mut fresh).unwrap();
+    assert_eq!(schema(&migrated), schema(&fresh), "an old and a new file end alike");
+}
+
+#[tokio::test]
+async fn a_file_of_version_3_has_room_for_what_was_adopted() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(super::FILE);
+    Connection::open(&path).unwrap().execute_batch(V3).unwrap();
+
+    let store = Store::open(&Options::new(dir.path())).unwrap();
+    let app = store.app(&AppId::new("notes").unwrap()).await.unwrap().unwrap();
+    assert_eq!((app.generation.0, app.adopted.clone()), (7, None));
+    assert!(app.data_due.is_some());
+    let found = serde_json::json!({ "origin": "compose" });
+    let next = crate::AppRecord {
+        generation: app.generation.next(),
+        adopted: Some(found.clone()),
+        ..app
+    };
+    store.put_app(next).await.unwrap();
+    let app = store.app(&AppId::new("notes").unwrap()).await.unwrap().unwrap();
+    assert_eq!(app.adopted, Some(found));
+    drop(store);
+
     let migrated = Connection::open(&path).unwrap();
     let mut fresh = Connection::open_in_memory().unwrap();
     migrations::migrate(&mut fresh).unwrap();

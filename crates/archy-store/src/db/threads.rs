@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -77,11 +77,16 @@ pub(crate) enum Worth {
 }
 
 /// How the writer behaves.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct WriterOptions {
     /// Idle time after which changes get into the last good copy.
     pub(crate) last_good_idle: Duration,
+    /// Why every write is refused, if it is.
+    pub(crate) refuse: Option<StoreError>,
 }
+
+/// Why the last write did not reach the disk.
+type FaultSeen = Arc<Mutex<Option<StoreError>>>;
 
 /// Handle of the writer thread; dropping it waits for the jobs under way.
 #[derive(Debug)]
@@ -89,6 +94,8 @@ pub(crate) struct Writer {
     sender: Option<Sender<Message>>,
     thread: Option<JoinHandle<()>>,
     path: Arc<Path>,
+    fault: FaultSeen,
+    refuse: Option<StoreError>,
 }
 
 impl Writer {
@@ -100,13 +107,26 @@ impl Writer {
     ) -> Result<Self, StoreError> {
         let (sender, receiver) = mpsc::channel();
         let last_good = path.with_file_name(LAST_GOOD);
-        let due = u32::from(!last_good.exists());
-        let body = Body { connection, receiver, path: path.clone(), last_good, due, options };
+        let due = u32::from(!last_good.exists() && options.refuse.is_none());
+        let refuse = options.refuse.clone();
+        let fault = FaultSeen::new(Mutex::new(refuse.clone()));
+        let seen = fault.clone();
+        let body = Body { connection, receiver, path: path.clone(), last_good, due, options, seen };
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || body.run())
             .map_err(|error| StoreError::io(&path, &error))?;
-        Ok(Self { sender: Some(sender), thread: Some(thread), path })
+        Ok(Self { sender: Some(sender), thread: Some(thread), path, fault, refuse })
+    }
+
+    /// Why every write is refused, if it is.
+    pub(crate) fn refuses(&self) -> Option<StoreError> {
+        self.refuse.clone()
+    }
+
+    /// Why the last write did not reach the disk, until one does.
+    pub(crate) fn fault(&self) -> Option<StoreError> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Runs `job` in a transaction; its value comes back once it is on the disk.
@@ -168,6 +188,7 @@ struct Body {
     /// Commits that are not in the last good copy.
     due: u32,
     options: WriterOptions,
+    seen: FaultSeen,
 }
 
 impl Body {
@@ -211,13 +232,18 @@ impl Body {
         let mut answers = Vec::new();
         let mut copies = Vec::new();
         let mut next = Some(first);
-        let mut end = self.sql("BEGIN IMMEDIATE");
+        let mut fault = None;
+        let mut end = match &self.options.refuse {
+            Some(reason) => Err(reason.clone()),
+            None => self.sql("BEGIN IMMEDIATE"),
+        };
         while let Some(job) = next.take() {
             let (refused, answer) = match &end {
                 Ok(()) => self.in_savepoint(job),
                 Err(error) => job(Err(error.clone())),
             };
             answers.push(answer);
+            fault = refused.clone().filter(StoreError::is_of_the_disk).or(fault);
             if end.is_ok() && self.connection.is_autocommit() {
                 // SQLite gave up the whole transaction, not only this job's part.
                 end = Err(refused.unwrap_or_else(|| lost("the transaction ended early")));
@@ -241,6 +267,8 @@ impl Body {
         if end.is_ok() && worth == Worth::Copy {
             self.due = self.due.saturating_add(1);
         }
+        let fault = end.clone().err().or(fault);
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = fault;
         for answer in answers {
             answer(end.clone());
         }
@@ -344,5 +372,5 @@ impl Drop for Readers {
 
 fn next(receiver: &Mutex<Receiver<ReadJob>>) -> Option<ReadJob> {
     // A poisoned lock guards nothing but the receiver, which is whole.
-    receiver.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv().ok()
+    receiver.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
 }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use archy_engine::ports::{
-    Containers, ExecOutput, Files, HookRequest, HostError, HostResult, Interest, Observe,
+    Containers, ExecOutput, Files, HookRequest, HostError, HostResult, Interest, Legacy, Observe,
     ProgressSink, UnitOutcome, Units,
 };
 use archy_manifest::Manifest;
 use archy_manifest::model::{Owner, ReadyCheck, SecretKind, Service};
 use archy_manifest::template::Template;
-use archy_plan::{DesiredApp, Known, Observed};
+use archy_plan::{DesiredApp, Known, LegacyStep, Observed};
 use archy_types::{AppId, Digest, Generation, UserError};
 use tokio::time::{sleep, timeout};
 
@@ -204,6 +204,15 @@ impl Containers for SimHost {
         .await
     }
 
+    async fn rename_container(&self, from: &str, to: &str) -> HostResult<()> {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        let text = format!("rename container {from}");
+        self.call(Class::Podman, text, move |fake| async move {
+            fake.rename_container(&from, &to).await
+        })
+        .await
+    }
+
     async fn remove_network(&self, name: &str) -> HostResult<()> {
         let name = name.to_owned();
         let text = format!("remove network {name}");
@@ -263,6 +272,15 @@ impl Containers for SimHost {
             fake.http(&request, limit).await
         })
         .await
+    }
+}
+
+impl Legacy for SimHost {
+    async fn legacy(&self, app: &DesiredApp, step: &LegacyStep) -> HostResult<()> {
+        let (app, step) = (app.clone(), step.clone());
+        let text = archy_plan::describe(&archy_plan::Step::Legacy(step.clone()));
+        self.call(Class::Podman, text, move |fake| async move { fake.legacy(&app, &step).await })
+            .await
     }
 }
 

@@ -1,7 +1,8 @@
-//! `archy app`: manifests, without a daemon.
+//! `archy app`: manifests, and the test of an app.
 
 mod new;
 mod render;
+pub(super) mod test;
 mod validate;
 
 use clap::Subcommand;
@@ -18,13 +19,16 @@ pub(crate) enum Command {
     Validate(validate::Args),
     /// Print the units that a manifest becomes
     Render(render::Args),
+    /// Run an app's whole life on a node, and give a signed result
+    Test(Box<test::Args>),
 }
 
 /// Runs it.
-pub(crate) fn run(context: &Context, command: &Command) -> Result<(), CommandError> {
+pub(crate) async fn run(context: &Context, command: &Command) -> Result<(), CommandError> {
     match command {
         Command::New(args) => new::run(context, args),
         Command::Validate(args) => validate::run(context, args),
         Command::Render(args) => render::run(context, args),
+        Command::Test(args) => test::run(context, args).await,
     }
 }

@@ -2,6 +2,7 @@
 
 use archy_api::method::PackageHistory;
 use archy_api::package::{HistoryParams, HistoryResult, OperationRecord, Outcome};
+use archy_api::state::Severity;
 use archy_types::Actor;
 
 use super::status::moment;
@@ -21,13 +22,18 @@ pub(crate) struct Args {
     /// Show the steps of each operation
     #[arg(long, short)]
     steps: bool,
+    /// Show each operation's plan with its reasons, and what came of every step
+    #[arg(long, conflicts_with = "steps")]
+    full: bool,
 }
 
 /// Runs it.
 pub(crate) async fn run(context: &Context, args: &Args) -> Result<(), CommandError> {
-    let params = HistoryParams { id: args.app.clone(), limit: Some(args.lines), before: None };
+    let full = args.full.then_some(true);
+    let params =
+        HistoryParams { id: args.app.clone(), limit: Some(args.lines), before: None, full };
     let history = context.client.call::<PackageHistory>(params).await?;
-    context.ui.result(&history.operations, |paint| match args.steps {
+    context.ui.result(&history.operations, |paint| match args.steps || args.full {
         true => history.operations.iter().map(|record| detailed(record, paint)).collect(),
         false => table(&history, paint),
     })
@@ -62,10 +68,39 @@ fn detailed(record: &OperationRecord, paint: &Paint) -> String {
         actor(&record.actor),
         paint.paint(style, &word)
     );
-    for step in &record.steps {
-        out.push_str(&format!("    {step}\n"));
+    let Some(details) = &record.details else {
+        out.extend(record.steps.iter().map(|step| format!("    {step}\n")));
+        return out;
+    };
+    if !details.plan.is_empty() {
+        out.push_str("    plan:\n");
+    }
+    for step in &details.plan {
+        out.push_str(&format!("      {} ({})\n", step.text, step.reason.trim_end_matches('.')));
+    }
+    out.extend(details.checks.iter().map(|check| {
+        format!("      {}[{}]: {}\n", severity(check.severity), check.code, check.message)
+    }));
+    if !details.steps.is_empty() {
+        out.push_str("    what came of it:\n");
+    }
+    for step in &details.steps {
+        out.push_str(&format!("      {:<8}{}", step.state, step.text));
+        if let (Some(started), Some(ended)) = (step.started, step.ended) {
+            out.push_str(&format!(" ({} ms)", ended.saturating_sub(started)));
+        }
+        out.extend(step.outcome.iter().map(|outcome| format!(": {outcome}")));
+        out.push('\n');
     }
     out
+}
+
+const fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Note => "note",
+        Severity::Warning => "warning",
+        Severity::Error => "error",
+    }
 }
 
 fn actor(actor: &Actor) -> &str {

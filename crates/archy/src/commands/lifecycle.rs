@@ -46,7 +46,12 @@ where
     let mut accepted = Vec::new();
     for params in params {
         match context.client.call::<M>(params).await {
-            Ok(answer) => accepted.push(answer),
+            Ok(answer) => {
+                if let Some(warning) = answer.warning.as_deref() {
+                    context.ui.warn(warning);
+                }
+                accepted.push(answer);
+            }
             Err(error) => failures.push(CommandError::from(error)),
         }
     }

@@ -45,6 +45,7 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<(), CommandErr
                 "state": package.status.state,
                 "health": package.health,
                 "address": address(package),
+                "adopted": package.adopted,
             })
         })
         .collect();
@@ -58,6 +59,8 @@ fn installed(data: &StateData, paint: &Paint) -> String {
     let mut table = Table::new(&["APP", "STATE", "HEALTH", "VERSION", "ADDRESS"]);
     for (id, package) in &data.package_data {
         let (state, style) = state_words(package);
+        let watched = package.adopted.as_ref().is_some_and(|it| it.stage == "watched");
+        let state = if watched { format!("{state} (adopted)") } else { state };
         table.row(vec![
             (id.clone(), None),
             (state, Some(style)),

@@ -20,6 +20,9 @@ enum Action {
     Uninstall,
     Update,
     Rollback,
+    Adopt,
+    Migrate,
+    MigrateRollback,
 }
 
 /// Arguments.
@@ -54,6 +57,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), CommandErro
             (PlanAction::Update, install::params(context, &args.target, args.choices)?)
         }
         Action::Rollback => (PlanAction::Rollback, app(args.target)),
+        Action::Adopt => {
+            (PlanAction::Adopt, install::params(context, &args.target, args.choices)?)
+        }
+        Action::Migrate => (PlanAction::Migrate, app(args.target)),
+        Action::MigrateRollback => (PlanAction::MigrateRollback, app(args.target)),
     };
     let params = PlanParams { action, target, purge: args.purge, keep_data: args.keep_data };
     let plan = context.client.call::<PackagePlan>(params).await?;

@@ -2,7 +2,7 @@
 
 use archy_api::NoParams;
 use archy_api::method::{NodeStatus, ServerGetState};
-use archy_api::state::{PackageData, PortState, Protocol, ServiceState};
+use archy_api::state::{AdoptedState, PackageData, PortState, Protocol, ServiceState};
 use archy_types::Actor;
 use serde_json::json;
 
@@ -34,7 +34,8 @@ pub(crate) async fn run(context: &Context, args: &Args) -> Result<(), CommandErr
 async fn node(context: &Context) -> Result<(), CommandError> {
     let status = context.client.call::<NodeStatus>(NoParams {}).await?;
     let state = context.client.call::<ServerGetState>(NoParams {}).await?;
-    let json = json!({"node": status, "stale_because": state.data.stale_because});
+    let json = json!({"node": status, "stale_because": state.data.stale_because,
+        "notices": state.data.notices});
     context.ui.result(&json, |paint| {
         let apps = &status.apps;
         let mut out = format!(
@@ -55,6 +56,10 @@ async fn node(context: &Context) -> Result<(), CommandError> {
         if let Some(cause) = &state.data.stale_because {
             let old = format!("The host was not seen lately: {}", cause.text);
             out.push_str(&format!("{}\n", paint.paint(Style::Warn, &old)));
+        }
+        for notice in &state.data.notices {
+            out.push_str(&format!("{}\n", paint.paint(Style::Warn, &notice.text)));
+            out.extend(notice.mend.iter().map(|mend| format!("  mend: {mend}\n")));
         }
         for (id, package) in &state.data.package_data {
             let (word, style) = state_words(package);
@@ -83,6 +88,9 @@ fn render(app: &str, package: &PackageData, paint: &Paint) -> String {
         Actor::Outside => " from outside".to_owned(),
     };
     line("since", &format!("{}{by}", moment(package.status.since.0)));
+    if let Some(adopted) = &package.adopted {
+        line("adopted", &adopted_words(adopted));
+    }
     if let Some(address) = address(package) {
         line("address", address);
     }
@@ -108,6 +116,17 @@ fn render(app: &str, package: &PackageData, paint: &Paint) -> String {
         out.push_str(&plan::finding(note, paint));
     }
     out
+}
+
+/// Where it comes from and how far it is.
+fn adopted_words(adopted: &AdoptedState) -> String {
+    let stage = match adopted.stage.as_str() {
+        "watched" if adopted.dies_with_daemon => "not migrated, stops with the daemon",
+        "watched" => "not migrated",
+        "migrated" => "migrated, the old containers are kept",
+        _ => "migrated for good",
+    };
+    format!("from {} at {}, {stage}", adopted.origin, moment(adopted.since))
 }
 
 fn services(services: &[ServiceState], paint: &Paint) -> String {

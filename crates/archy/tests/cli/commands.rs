@@ -17,7 +17,7 @@ fn nobody_answers() {
     let run = crate::run::archy(dir.path(), &args).code(5);
     let error: Value = serde_json::from_str(&run.err).unwrap();
     assert_eq!(error["error"]["exit_code"], 5);
-    crate::run::archy(dir.path(), &["--socket", "no.sock", "doctor"]).code(1).out("fail daemon");
+    crate::run::archy(dir.path(), &["--socket", "no.sock", "doctor"]).code(1).out("daemon");
 }
 
 #[test]

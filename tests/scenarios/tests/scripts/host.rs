@@ -156,6 +156,7 @@ impl Host {
             app_files: self.seen("app-files", &model.app_files),
             snapshots: Known::Yes(BTreeMap::new()),
             data_sizes: BTreeMap::new(),
+            foreign: archy_plan::adopt::Foreign::default(),
             listening: self.seen("listening", &model.foreign_ports),
             lowest_port: self.seen("lowest-port", &1024),
             disk_free_bytes: self.seen("disk", &self.disk_free),

@@ -22,6 +22,7 @@ fn app() -> DesiredApp {
         port_overrides: BTreeMap::new(),
         package_dir: None,
         data_due: None,
+        adopted: None,
     }
 }
 

@@ -7,6 +7,7 @@
 mod m0001_desired_and_journal;
 mod m0002_history_sessions_settings;
 mod m0003_previous_state;
+mod m0004_adopted;
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -15,10 +16,11 @@ pub(crate) const STEPS: &[&str] = &[
     m0001_desired_and_journal::SQL,
     m0002_history_sessions_settings::SQL,
     m0003_previous_state::SQL,
+    m0004_adopted::SQL,
 ];
 
 /// The version this release writes.
-pub(crate) const LATEST: u32 = 3;
+pub(crate) const LATEST: u32 = 4;
 const _: () = assert!(STEPS.len() == LATEST as usize);
 
 /// Version of a database; 0 for an empty one.

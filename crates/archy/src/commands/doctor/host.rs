@@ -2,50 +2,101 @@
 
 use std::path::Path;
 
-use super::{Check, remote};
+use archy_types::doctor::{self, Check};
+
 use crate::environment::Environment;
 
 /// The service user of a node.
-const SERVICE_USER: &str = "archipelago";
+pub(super) const SERVICE_USER: &str = "archipelago";
+/// Directories of a node and what is kept there.
+const DIRS: [(&str, &str); 2] =
+    [("data", "/var/lib/archipelago"), ("store", "/var/lib/archipelago/state")];
 
 /// Adds the checks.
 pub(super) fn checks(environment: &Environment, out: &mut Vec<Check>) {
-    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let kernel = read("/proc/sys/kernel/osrelease");
+    out.push(doctor::kernel(kernel.as_deref().map(str::trim)));
+    let lowest = read("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    out.push(doctor::lowest_port(lowest.and_then(|text| text.trim().parse().ok())));
+    let passwd = read("/etc/passwd").unwrap_or_default();
     let Some((user, uid)) = subject(&passwd, environment.uid) else {
-        out.push(Check::warn("user", "the service user is not known", "install the package"));
+        let text = "the service user is not known";
+        out.push(Check::warn("host", "user", text, "install the package"));
         return;
     };
     let lingering = Path::new("/var/lib/systemd/linger").join(&user).exists();
-    out.push(linger(&user, lingering));
+    out.push(doctor::linger(&user, lingering));
     for (name, file) in [("subuid", "/etc/subuid"), ("subgid", "/etc/subgid")] {
-        let text = std::fs::read_to_string(file).unwrap_or_default();
-        out.push(remote::ids(name, &user, subordinate(&text, &user, uid)));
+        let text = read(file).unwrap_or_default();
+        out.push(doctor::ids(name, &user, subordinate(&text, &user, uid)));
     }
     let group = format!("/sys/fs/cgroup/user.slice/user-{uid}.slice/user@{uid}.service");
-    match std::fs::read_to_string(format!("{group}/cgroup.controllers")) {
-        Ok(text) => {
+    match read(&format!("{group}/cgroup.controllers")) {
+        Some(text) => {
             let list: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
-            out.push(controllers(&list));
+            out.push(doctor::controllers(&list));
         }
-        Err(_) => out.push(Check::fail(
-            "user manager",
-            format!("systemd runs no manager for {user}"),
-            format!("`loginctl enable-linger {user}`"),
-        )),
+        None => {
+            let text = format!("systemd runs no manager for {user}");
+            let mend = format!("`loginctl enable-linger {user}` as root");
+            out.push(Check::fail("systemd", "manager", text, mend));
+        }
     }
     let socket = format!("/run/user/{uid}/podman/podman.sock");
     out.push(match Path::new(&socket).exists() {
-        true => Check::ok("podman", format!("{socket} is there")),
-        false => Check::fail(
-            "podman",
-            format!("{socket} is missing"),
-            format!("`systemctl --user enable --now podman.socket` as {user}"),
-        ),
+        true => Check::ok("podman", "socket", format!("{socket} is there")),
+        false => {
+            let mend = format!("`systemctl --user enable --now podman.socket` as {user}");
+            Check::fail("podman", "socket", format!("{socket} is missing"), mend)
+        }
     });
+    store(out);
+    let synchronised = Path::new("/run/systemd/timesync/synchronized").exists();
+    let kept = synchronised || Path::new("/run/systemd/timesync").exists();
+    out.push(doctor::synchronised(kept.then_some(synchronised)));
+}
+
+/// The store's files and the room beside them, as far as this user may see them.
+fn store(out: &mut Vec<Check>) {
+    for (what, path) in DIRS {
+        if let Some(room) = room(Path::new(path)) {
+            out.push(doctor::space(what, path, Some(room)));
+            out.push(doctor::inodes(&format!("{what} inodes"), path, Some(room)));
+        }
+    }
+    let dir = Path::new("/var/lib/archipelago/state");
+    let has = |name: &str| std::fs::metadata(dir.join(name)).map(|meta| meta.len() > 0);
+    let mend = "stop the daemon, then `archy doctor --rebuild` as root; a start does it as well";
+    match (has("state.db"), has("state.last-good.db")) {
+        (Err(error), _) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            out.push(Check::unknown("store", "files", "this user may not look at them"));
+        }
+        (Ok(true), _) => out.push(Check::ok("store", "files", "the database is there")),
+        (_, Ok(true)) => {
+            let text = "the database is missing, its last good copy is there";
+            out.push(Check::fail("store", "files", text, mend));
+        }
+        _ if dir.exists() => {
+            out.push(Check::fail("store", "files", "neither database nor copy are there", mend));
+        }
+        _ => {}
+    }
+}
+
+fn room(path: &Path) -> Option<doctor::Room> {
+    let stat = rustix::fs::statvfs(path).ok()?;
+    Some(doctor::Room {
+        total: stat.f_blocks * stat.f_frsize,
+        free: stat.f_bavail * stat.f_frsize,
+        inodes: stat.f_files,
+        inodes_free: stat.f_favail,
+        read_only: stat.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
+    })
 }
 
 /// The service user, else the user of this process: name and id.
-fn subject(passwd: &str, uid: Option<u32>) -> Option<(String, u32)> {
+pub(super) fn subject(passwd: &str, uid: Option<u32>) -> Option<(String, u32)> {
     let users: Vec<(&str, u32)> = passwd
         .lines()
         .filter_map(|line| {
@@ -69,34 +120,6 @@ fn subordinate(text: &str, user: &str, uid: u32) -> u64 {
             (owner == user || owner == uid).then_some(count)
         })
         .sum()
-}
-
-/// The user manager must live without a login.
-pub(super) fn linger(user: &str, lingering: bool) -> Check {
-    match lingering {
-        true => Check::ok("linger", format!("{user} lingers")),
-        false => Check::fail(
-            "linger",
-            format!("apps of {user} stop at logout and do not start at boot"),
-            format!("`loginctl enable-linger {user}`"),
-        ),
-    }
-}
-
-/// Controllers that limits need.
-pub(super) fn controllers(delegated: &[String]) -> Check {
-    let missing: Vec<_> = ["cpu", "memory", "pids"]
-        .into_iter()
-        .filter(|name| !delegated.iter().any(|have| have == name))
-        .collect();
-    if missing.is_empty() {
-        return Check::ok("cgroup", "cpu, memory and pids are delegated");
-    }
-    Check::warn(
-        "cgroup",
-        format!("limits of {} are not enforced here", missing.join(", ")),
-        "`Delegate=cpu memory pids` in a drop-in of user@.service; in a container, use a virtual machine",
-    )
 }
 
 #[cfg(test)]

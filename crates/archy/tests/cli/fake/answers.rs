@@ -24,6 +24,20 @@ pub(crate) fn answer(world: &mut World, request: &Request) -> Answer {
             "uptime_seconds": 3725, "is_setup": false, "seq": 1, "observed_at": 0,
             "apps": {"installed": 2, "running": 1, "stopped": 0, "failed": 1, "unhealthy": 0}})),
         "system.info" => Ok(info()),
+        "system.doctor" => Ok(doctor(world.mended)),
+        "system.mend" => {
+            world.mended = true;
+            Ok(json!({"mends": [{"fix": "remove-container:old",
+                "text": "Container old is removed."}]}))
+        }
+        "system.support" => Ok(json!({"files": [
+            {"name": "doctor.txt", "about": "all checks with their mends", "text": "ok\n", "cut": false},
+            {"name": "logs/blog.log", "about": "a container's last lines",
+                "text": "password=•••\n", "cut": true}]})),
+        "package.explain" if !world.state.package_data.contains_key(&id) => {
+            refused(REFUSED, "app-not-found", "Not found: no such app.")
+        }
+        "package.explain" => Ok(explain(&id)),
         "package.available" => Ok(json!({
             "apps": [{"id": "shop", "name": "Shop", "version": "2.0.0", "description": "Sells.",
                 "category": null, "source": "local", "installed": false}],
@@ -136,6 +150,67 @@ fn config() -> Value {
         {"key": "count", "label": "Per page", "kind": "number", "default": 5, "is_set": false,
             "required": false, "min": 1.0, "max": 50.0},
         {"key": "token", "label": "Token", "kind": "secret", "is_set": true, "required": true}]})
+}
+
+fn doctor(mended: bool) -> Value {
+    let mut checks = json!([
+        {"area": "host", "name": "daemon", "level": "ok", "text": "version 0.1.0 answers"},
+        {"area": "host", "name": "subgid", "level": "fail", "text": "archipelago has 5 of 65536",
+            "mend": "`usermod --add-subgids 100000-165535 archipelago`, then log in again"},
+        {"area": "space", "name": "data", "level": "warn", "text": "5.9 GiB of 99.9 GiB free on /data (5 %)",
+            "mend": "remove what is not needed"},
+        {"area": "clock", "name": "synchronised", "level": "unknown",
+            "text": "no service that keeps it is known here"}]);
+    if !mended {
+        checks.as_array_mut().unwrap().push(
+            json!({"area": "units", "name": "orphans", "level": "warn",
+            "text": "container old is of old, which is not installed",
+            "mend": "it holds no data of its own", "fix": "remove-container:old", "app": "old"}),
+        );
+    }
+    json!({"at": 0, "checks": checks})
+}
+
+fn explain(id: &str) -> Value {
+    if id == "blog" {
+        return json!({"package_id": id, "title": "Blog", "version": "1.2.0", "desired": "running",
+            "state": "running", "cause": {"code": "running", "text": "It runs."}, "since": 0,
+            "actor": {"kind": "user", "name": "cli"}, "health": "healthy", "services": [
+                {"name": "main", "container": id, "unit_state": "active", "active_since": 1000,
+                    "oneshot": false, "health": "healthy", "check": "http 80/health",
+                    "probe": {"at": 60000, "passed": true, "exit_code": 0, "failing": 0, "limit": 3,
+                        "next_at": 90000}, "restarts": 0, "out_of_memory": false, "after": []}],
+            "needs": [], "needed_by": ["mail"], "notes": [], "log": [], "observed_at": 0});
+    }
+    json!({"package_id": id, "title": "Mail", "version": "1.2.0", "desired": "running",
+        "state": "failed", "since": 3_600_000, "actor": {"kind": "user", "name": "dashboard"},
+        "cause": {"code": "service-failed", "text": "main failed (exit-code, exit status 1)."},
+        "health": "unhealthy",
+        "next": {"text": "It is looked at and repaired again (attempt 3).", "at": 3_700_000},
+        "deadline": 3_800_000,
+        "repair": {"label": "Restart", "method": "package.restart", "command": "archy restart mail"},
+        "services": [
+            {"name": "main", "container": id, "unit_state": "failed", "oneshot": false,
+                "health": "unhealthy", "check": "exec pg_isready", "restarts": 5, "exit_status": 1,
+                "probe": {"at": 3_599_000, "passed": false, "exit_code": 2, "failing": 3, "limit": 3,
+                    "output": "no response \u{1b}[31m"},
+                "out_of_memory": true, "after": [
+                    {"service": "db", "condition": "healthy", "met": false},
+                    {"service": "init", "condition": "completed", "met": true}]},
+            {"name": "db", "container": "mail-db", "unit_state": "activating", "oneshot": false,
+                "health": "unknown", "check": "tcp 5432", "restarts": 1, "out_of_memory": false,
+                "probe_unknown": {"code": "podman-timeout", "text": "Podman does not answer"},
+                "after": []}],
+        "needs": [{"what": "an app for relay", "app": "blog", "optional": false, "met": true,
+                "text": "runs"},
+            {"what": "wiki", "optional": true, "met": false, "text": "not installed"}],
+        "needed_by": [], "notes": [],
+        "last_failed": {"id": 7, "package_id": id, "kind": "recover", "started": 3_500_000,
+            "actor": {"kind": "system"}, "ended": 3_562_000, "outcome": "failed", "steps": [],
+            "error": {"code": "unit-failed", "message": "mail.service did not start: failed."}},
+        "log": [{"ts": 3_561_000, "service": "main", "stream": "stderr", "line": "cannot open db"}],
+        "stale_because": {"code": "podman-timeout", "text": "Podman does not answer"},
+        "observed_at": 3_590_000})
 }
 
 fn info() -> Value {

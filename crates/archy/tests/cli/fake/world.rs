@@ -12,6 +12,8 @@ const STEPS: u32 = 3;
 
 pub(crate) struct World {
     pub(crate) subscriptions: bool,
+    /// Mends were applied.
+    pub(crate) mended: bool,
     pub(crate) seq: u64,
     pub(crate) state: StateData,
     pub(crate) journal: Vec<OperationRecord>,
@@ -32,8 +34,15 @@ impl World {
             ("blog".to_owned(), package("blog", AppState::Running, "started")),
             ("mail".to_owned(), failed),
         ]);
-        let state = StateData { package_data, server_info, observed_at: 0, stale_because: None };
-        Self { subscriptions: true, seq: 1, state, journal: Vec::new(), calls: Vec::new() }
+        let state = StateData { package_data, server_info, ..StateData::default() };
+        Self {
+            subscriptions: true,
+            mended: false,
+            seq: 1,
+            state,
+            journal: Vec::new(),
+            calls: Vec::new(),
+        }
     }
 
     /// Begins an operation that ends in this state; none means that the app goes away.
@@ -50,6 +59,7 @@ impl World {
             outcome: Outcome::Running,
             error: None,
             steps: Vec::new(),
+            details: None,
         });
         let data = self
             .state
