@@ -92,8 +92,9 @@ mod tests {
     #[test]
     fn an_image_goes_when_it_was_not_wanted_for_long_enough() {
         let keep = Duration::from_secs(10);
-        let known: LastWanted =
-            [("old", 1_000), ("young", 9_000), ("back", 1_000)].map(|(i, t)| (i.to_owned(), t)).into();
+        let known: LastWanted = [("old", 1_000), ("young", 9_000), ("back", 1_000)]
+            .map(|(i, t)| (i.to_owned(), t))
+            .into();
         let wanted = BTreeSet::from(["back".to_owned(), "new".to_owned()]);
         let (kept, gone) = decide(known, &wanted, Timestamp(12_000), keep);
         let kept: Vec<_> = kept.iter().map(|(image, at)| (image.as_str(), *at)).collect();

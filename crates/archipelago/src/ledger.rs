@@ -1,13 +1,15 @@
 //! The engine's ledger over the store.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use archy_engine::Replacement;
 use archy_engine::ports::{Ending, Ledger, OpenOperation, Previous};
 use archy_manifest::Manifest;
 use archy_manifest::model::Protocol;
 use archy_plan::{DesiredApp, DesiredState, Plan};
 use archy_store::{AppRecord, Desired, NewEvent, NewOperation, Phase, Replaced, Store, StoreError};
-use archy_types::{Actor, AppId, Cause, OperationId, Timestamp, UserError};
+use archy_types::{Actor, AppId, Cause, Generation, OperationId, Timestamp, UserError};
 use serde_json::json;
 
 /// The store as the engine sees it.
@@ -28,13 +30,7 @@ impl StoreLedger {
             UserError::new("manifest-lost", format!("The manifest of {} is not kept.", record.app))
                 .hint("Install the app again; its data is kept.")
         })?;
-        let manifest = Manifest::parse(&text).map_err(|diagnostics| {
-            UserError::new(
-                "manifest-unreadable",
-                format!("The kept manifest of {} is refused: {diagnostics}", record.app),
-            )
-            .hint("Install the app again with a newer manifest; its data is kept.")
-        })?;
+        let manifest = parsed(&record.app, &text)?;
         Ok(DesiredApp {
             manifest: Arc::new(manifest),
             digest: record.manifest,
@@ -43,12 +39,47 @@ impl StoreLedger {
             actor: record.actor,
             since: record.since,
             settings: record.settings,
-            port_overrides: record.ports.iter().filter_map(|(k, p)| Some((port(k)?, *p))).collect(),
+            port_overrides: ports(&record.ports),
             package_dir: record.package_dir,
             data_due: stored(&record.app, "What is due to the data", record.data_due)?,
             adopted: stored(&record.app, "What was adopted", record.adopted)?,
         })
     }
+}
+
+/// What an app left that was uninstalled with its data kept, and its generation then.
+///
+/// # Errors
+/// The store cannot be read, or the kept manifest is not understood.
+pub(crate) async fn left(
+    store: &Store,
+    app: &AppId,
+) -> Result<Option<(Replacement, Generation)>, UserError> {
+    let Some((record, text)) = store.uninstalled(app).await.map_err(user)? else {
+        return Ok(None);
+    };
+    let manifest = parsed(app, &text)?;
+    let left = Replacement {
+        manifest: Arc::new(manifest),
+        text: text.into(),
+        digest: record.manifest,
+        package_dir: record.package_dir,
+        settings: record.settings,
+        port_overrides: ports(&record.ports),
+    };
+    Ok(Some((left, record.generation)))
+}
+
+fn parsed(app: &AppId, text: &[u8]) -> Result<Manifest, UserError> {
+    Manifest::parse(text).map_err(|diagnostics| {
+        let message = format!("The kept manifest of {app} is refused: {diagnostics}");
+        UserError::new("manifest-unreadable", message)
+            .hint("Install the app again with a newer manifest; its data is kept.")
+    })
+}
+
+fn ports(stored: &BTreeMap<String, u16>) -> BTreeMap<(u16, Protocol), u16> {
+    stored.iter().filter_map(|(key, chosen)| Some((port(key)?, *chosen))).collect()
 }
 
 fn stored<T: serde::de::DeserializeOwned>(

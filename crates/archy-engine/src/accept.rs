@@ -135,12 +135,14 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         let text = match &request.kind {
             RequestKind::Install { text, .. } => Some(&**text),
             RequestKind::Update { to, .. } | RequestKind::Adopt { to } => Some(&*to.text),
+            RequestKind::PurgeLeft { left, .. } => Some(&*left.text),
             _ => None,
         };
         let operation = self.world.ledger.accept(&app, text, kind.as_str(), now).await?;
         let id = app.manifest.id.clone();
-        // what was adopted is not undone by taking it away
-        let fresh = !self.apps.contains_key(&id) && kind != OperationKind::Adopt;
+        // what was adopted is not undone by taking it away, nor is a removal
+        let undone = !matches!(kind, OperationKind::Adopt | OperationKind::Uninstall);
+        let fresh = !self.apps.contains_key(&id) && undone;
         self.supersede(&id, kind).await;
         let entry = self.apps.entry(id.clone()).or_insert_with(|| Entry::new(app.clone()));
         match kind {

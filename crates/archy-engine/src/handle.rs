@@ -8,7 +8,7 @@ use archy_manifest::Manifest;
 use archy_manifest::model::Protocol;
 use archy_plan::Plan;
 use archy_plan::adopt::Candidate;
-use archy_types::{Actor, AppId, Digest, OperationId, UserError};
+use archy_types::{Actor, AppId, Digest, Generation, OperationId, UserError};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::status::Snapshot;
@@ -99,6 +99,13 @@ pub enum RequestKind {
         app: AppId,
         /// Also its data.
         purge: bool,
+    },
+    /// Remove what an app left that was uninstalled before: its data, volumes and secrets.
+    PurgeLeft {
+        /// What it was.
+        left: Box<Replacement>,
+        /// Its generation when it was removed.
+        generation: Generation,
     },
     /// Change settings and restart if needed; `null` puts a setting back to its default.
     Configure {

@@ -99,11 +99,9 @@ impl OperationKind {
                 archy_plan::Intent::Start
             }
             Self::Restart => archy_plan::Intent::Restart,
-            Self::Stop
-            | Self::Uninstall
-            | Self::Adopt
-            | Self::MigrateCommit
-            | Self::Recover => archy_plan::Intent::Converge,
+            Self::Stop | Self::Uninstall | Self::Adopt | Self::MigrateCommit | Self::Recover => {
+                archy_plan::Intent::Converge
+            }
         }
     }
 }

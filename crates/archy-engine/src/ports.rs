@@ -164,11 +164,8 @@ pub trait Containers: Send + Sync + 'static {
     /// Removes a container; one that is not there is no error.
     fn remove_container(&self, name: &str) -> impl Future<Output = HostResult<()>> + Send;
     /// Gives a container another name.
-    fn rename_container(
-        &self,
-        from: &str,
-        to: &str,
-    ) -> impl Future<Output = HostResult<()>> + Send;
+    fn rename_container(&self, from: &str, to: &str)
+    -> impl Future<Output = HostResult<()>> + Send;
     /// Removes a network; one that is not there is no error.
     fn remove_network(&self, name: &str) -> impl Future<Output = HostResult<()>> + Send;
     /// Removes a volume with its data; one that is not there is no error.

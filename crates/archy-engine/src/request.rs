@@ -10,7 +10,7 @@ use archy_manifest::model::Protocol;
 use archy_plan::{DataDue, DesiredApp, DesiredState};
 use archy_types::{Actor, AppId, AppState, Digest, Generation, Timestamp, UserError};
 
-use crate::handle::RequestKind;
+use crate::handle::{Replacement, RequestKind};
 use crate::operation::OperationKind;
 use crate::ports::Previous;
 
@@ -49,6 +49,7 @@ pub(crate) fn target(kind: &RequestKind) -> &AppId {
     match kind {
         RequestKind::Install { manifest, .. } => &manifest.id,
         RequestKind::Update { to, .. } | RequestKind::Adopt { to } => &to.manifest.id,
+        RequestKind::PurgeLeft { left, .. } => &left.manifest.id,
         RequestKind::Rollback { app, .. } => app,
         RequestKind::Start(app) | RequestKind::Stop(app) | RequestKind::Restart(app) => app,
         RequestKind::Migrate { app, .. }
@@ -74,6 +75,7 @@ pub(crate) fn decide(
             | RequestKind::Stop(_)
             | RequestKind::Restart(_)
             | RequestKind::Uninstall { .. }
+            | RequestKind::PurgeLeft { .. }
     );
     if changes && current.is_some_and(|current| current.transaction) {
         return Err(busy(target(kind)));
@@ -83,6 +85,10 @@ pub(crate) fn decide(
     }
     if let RequestKind::Install { .. } = kind {
         return Ok(install(current, wish));
+    }
+    if let (None, RequestKind::PurgeLeft { left, generation }) = (current, kind) {
+        let app = purge_left(left, generation.next(), wish);
+        return Ok(Decision::Do(Box::new(app), OperationKind::Uninstall));
     }
     let Some(current) = current.filter(|c| !c.desired.is_leaving() || retries_removal(kind)) else {
         return Err(not_installed(target(kind)));
@@ -108,6 +114,7 @@ pub(crate) fn decide(
             let state = if *purge { DesiredState::Purged } else { DesiredState::Removed };
             towards(state, OperationKind::Uninstall)
         }
+        RequestKind::PurgeLeft { .. } => towards(DesiredState::Purged, OperationKind::Uninstall),
         RequestKind::Configure { settings, .. } => configure(current, settings, actor, now),
         RequestKind::Update { .. } => Ok(install(Some(current), wish)),
         RequestKind::Rollback { keep_data, .. } => rollback(current, *keep_data, wish, keep),
@@ -162,8 +169,25 @@ impl Current<'_> {
     }
 }
 
+/// An app that is not there any more, so that what it left goes.
+fn purge_left(left: &Replacement, generation: Generation, wish: &Wish<'_>) -> DesiredApp {
+    DesiredApp {
+        manifest: left.manifest.clone(),
+        digest: left.digest,
+        generation,
+        state: DesiredState::Purged,
+        actor: wish.actor.clone(),
+        since: wish.now,
+        settings: left.settings.clone(),
+        port_overrides: left.port_overrides.clone(),
+        package_dir: left.package_dir.clone(),
+        data_due: None,
+        adopted: None,
+    }
+}
+
 fn retries_removal(kind: &RequestKind) -> bool {
-    matches!(kind, RequestKind::Uninstall { .. })
+    matches!(kind, RequestKind::Uninstall { .. } | RequestKind::PurgeLeft { .. })
 }
 
 fn not_installed(app: &AppId) -> UserError {

@@ -119,9 +119,7 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
         let told = UserError { message, ..error };
         let observed = self.world.host.observe(&Interest::of([&app], &self.all)).await;
         let ran = match app.data_due {
-            Some(DataDue::Snapshot { generation })
-                if self.job.kind != OperationKind::Migrate =>
-            {
+            Some(DataDue::Snapshot { generation }) if self.job.kind != OperationKind::Migrate => {
                 archy_plan::may_have_run(&app.manifest.id, generation, &observed)
             }
             _ => false,

@@ -5,9 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use archy_plan::{
-    DesiredApp, DesiredState, Intent, LegacyStep, Observed, Plan, PlannedStep, Step,
-};
+use archy_plan::{DesiredApp, DesiredState, Intent, LegacyStep, Observed, Plan, PlannedStep, Step};
 use archy_types::{Timestamp, UserError};
 use tokio::sync::{Mutex, mpsc, watch};
 

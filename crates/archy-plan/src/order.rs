@@ -76,9 +76,9 @@ fn plan_own(
     };
     let mut scene = Scene::new(app, deployment, observed, facts, all, intent);
     scene.due = match data::due(&scene) {
+        // a removal always works: it waits for no snapshot
+        _ if app.is_leaving() => None,
         Ok(due) => due,
-        // a removal always works
-        Err(_) if app.is_leaving() => None,
         Err(cause) => {
             plan.checks.push(host_unknown(&cause));
             return plan;

@@ -334,21 +334,22 @@ impl<'a> Scene<'a> {
     /// None of an app that should not run: there they go like every other.
     pub(crate) fn renamed_containers(&self) -> Vec<(&'a str, String)> {
         let runs = self.app.state == DesiredState::Running;
-        let lost = self.parts.iter().filter(|part| {
-            runs && part.phase == Phase::Up && !self.facts.containers.contains_key(&part.container)
-        });
-        let found = lost.filter_map(|part| {
-            let is_its = |state: &ContainerState| {
-                let service = state.labels.get(LABEL_SERVICE);
-                is_of(state, &self.app.manifest.id)
-                    && state.state == "running"
-                    && service.is_some_and(|service| service == part.name.as_str())
-            };
-            let mut all = self.facts.containers.iter();
-            all.find(|(_, state)| is_its(state))
-                .map(|(name, _)| (name.as_str(), part.container.clone()))
-        });
-        found.collect()
+        let up = self.parts.iter().filter(|part| runs && part.phase == Phase::Up);
+        up.filter_map(|part| Some((self.renamed(part)?, part.container.clone()))).collect()
+    }
+
+    /// The name that somebody gave to the container of a part.
+    pub(crate) fn renamed(&self, part: &Part<'_>) -> Option<&'a str> {
+        let containers = self.facts.containers;
+        if containers.contains_key(&part.container) {
+            return None;
+        }
+        let is_its = |state: &ContainerState| {
+            let service = state.labels.get(LABEL_SERVICE);
+            is_of(state, &self.app.manifest.id)
+                && service.is_some_and(|service| service == part.name.as_str())
+        };
+        containers.iter().find(|(_, state)| is_its(state)).map(|(name, _)| name.as_str())
     }
 
     /// True when the app's own container of this part is there.

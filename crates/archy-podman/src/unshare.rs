@@ -44,7 +44,7 @@ pub enum UnshareError {
     /// The deadline passed; the command was killed.
     #[error("`podman unshare {verb}` of {} took longer than {} ms", path.display(), after.as_millis())]
     Timeout {
-        /// `chown`, `rm`, `mkdir`, `mv`, `cp`, `du` or `tar`.
+        /// `chown`, `rm`, `mkdir`, `mv`, `cp`, `du`, `ls`, `sync` or `tar`.
         verb: &'static str,
         /// What it was about.
         path: PathBuf,
@@ -62,7 +62,7 @@ pub enum UnshareError {
     /// The command failed.
     #[error("`podman unshare {verb}` of {} failed ({status}): {stderr}", path.display())]
     Failed {
-        /// `chown`, `rm`, `mkdir`, `mv`, `cp`, `du` or `tar`.
+        /// `chown`, `rm`, `mkdir`, `mv`, `cp`, `du`, `ls`, `sync` or `tar`.
         verb: &'static str,
         /// What it was about.
         path: PathBuf,
@@ -322,6 +322,7 @@ fn check(path: &Path) -> Result<(), UnshareError> {
     Err(UnshareError::Path(path.to_path_buf()))
 }
 
+mod place;
 mod tree;
 
 #[cfg(test)]

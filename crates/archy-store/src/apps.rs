@@ -216,7 +216,25 @@ impl Store {
         .await
     }
 
-    /// Forgets an app whose removal is complete, with the copy of its manifest. Its history stays.
+    /// What an app was that was uninstalled and left its data, and the text of its manifest; nothing
+    /// when it is installed, was removed with its data, or was never there.
+    ///
+    /// # Errors
+    /// Failures to read.
+    pub async fn uninstalled(
+        &self,
+        app: &AppId,
+    ) -> Result<Option<(AppRecord, Vec<u8>)>, StoreError> {
+        let (app, dir) = (app.clone(), self.dir().to_owned());
+        self.read(move |connection| {
+            let installed = stored_generation(connection, &app)?.is_some();
+            Ok(if installed { None } else { copies::uninstalled(&dir, &app) })
+        })
+        .await
+    }
+
+    /// Forgets an app whose removal is complete, with the copy of its manifest; of one that leaves
+    /// its data see [`Store::uninstalled`]. Its history stays.
     /// Given a generation, only if that is the stored one.
     ///
     /// # Errors
@@ -238,7 +256,7 @@ impl Store {
                 previous::forget(connection, &app)?;
                 Ok(())
             },
-            Box::new(move |()| copies::remove(&dir, &gone)),
+            Box::new(move |()| copies::forget(&dir, &gone)),
         )
         .await
     }

@@ -1,22 +1,28 @@
 //! Copies beside the database for the day it is lost: each installed manifest
 //! (`manifests/<id>.yml`) and what its app should be (`manifests/<id>.json`).
 //!
+//! An app that was uninstalled and left its data leaves them in `manifests/uninstalled`, so that the
+//! data can still be named and removed.
+//!
 //! They are a help, written after the commit: failing to write one fails nothing else, and the next
 //! open of the store tries again.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use archy_types::AppId;
+use archy_types::{AppId, Digest};
 use rusqlite::Connection;
 
-use crate::apps::AppRecord;
+use crate::apps::{AppRecord, Desired};
 use crate::db::Fault;
 use crate::rows::{self, Reader};
 use crate::{apps, files};
 
 /// Directory beside the database.
 pub(crate) const DIR: &str = "manifests";
+
+/// Directory in it, of apps that were uninstalled and left their data.
+const UNINSTALLED: &str = "uninstalled";
 
 /// What lies beside the database of one app.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -82,10 +88,51 @@ pub(crate) fn write(dir: &Path, record: &AppRecord, text: &[u8]) {
     }
 }
 
-/// Removes the copies of an app that is forgotten.
-pub(crate) fn remove(dir: &Path, app: &AppId) {
-    for path in [record_path(dir, app), manifest_path(dir, app)] {
-        if let Err(error) = std::fs::remove_file(&path)
+fn uninstalled_paths(dir: &Path, app: &AppId) -> [PathBuf; 2] {
+    ["json", "yml"].map(|ending| dir.join(DIR).join(UNINSTALLED).join(format!("{app}.{ending}")))
+}
+
+/// What an app was that was uninstalled and left its data, and the text of its manifest.
+pub(crate) fn uninstalled(dir: &Path, app: &AppId) -> Option<(AppRecord, Vec<u8>)> {
+    // a cut may have left them where they are as long as it is installed
+    let installed = [record_path(dir, app), manifest_path(dir, app)];
+    [uninstalled_paths(dir, app), installed].into_iter().find_map(|[record, text]| {
+        let record: AppRecord = serde_json::from_slice(&std::fs::read(record).ok()?).ok()?;
+        let text = std::fs::read(text).ok()?;
+        let whole = record.app == *app && record.manifest == Digest::of(&text);
+        (whole && record.desired == Desired::Removed).then_some((record, text))
+    })
+}
+
+/// Takes the copies of an app away that is forgotten: what was uninstalled and left its data leaves
+/// them too, unless the data was never Archipelago's own.
+pub(crate) fn forget(dir: &Path, app: &AppId) {
+    let record = read_record(dir, app);
+    let desired = record.as_ref().map(|record| record.desired);
+    if let Some(record) =
+        record.filter(|r| desired == Some(Desired::Removed) && r.adopted.is_none())
+        && let Ok(text) = std::fs::read(manifest_path(dir, app))
+    {
+        let json = serde_json::to_vec_pretty(&record).unwrap_or_default();
+        let [record_path, text_path] = uninstalled_paths(dir, app);
+        let kept = dir.join(DIR).join(UNINSTALLED);
+        // the record last: it counts with its manifest only
+        let written = files::private_dir(&kept)
+            .and_then(|()| files::write_atomic(&text_path, &text, 0o600))
+            .and_then(|()| files::write_atomic(&record_path, &json, 0o600));
+        if let Err(error) = written {
+            tracing::warn!(%app, code = error.code(), %error, "what it left is not noted");
+        }
+    }
+    if desired == Some(Desired::Purged) {
+        remove(&uninstalled_paths(dir, app));
+    }
+    remove(&[record_path(dir, app), manifest_path(dir, app)]);
+}
+
+fn remove(paths: &[PathBuf]) {
+    for path in paths {
+        if let Err(error) = std::fs::remove_file(path)
             && error.kind() != std::io::ErrorKind::NotFound
         {
             tracing::warn!(path = %path.display(), %error, "a copy stays behind");

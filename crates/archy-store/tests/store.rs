@@ -126,6 +126,43 @@ async fn a_copy_of_each_installed_manifest_lies_beside_the_store() {
 }
 
 #[tokio::test]
+async fn what_an_uninstalled_app_left_is_known_until_it_is_purged() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let text = b"app: one\n".to_vec();
+    let (notes, digest) = (id("notes"), Digest::of(&text));
+    let at = |generation, desired| AppRecord { desired, ..record("notes", generation, digest) };
+    let accept = async |store: &Store, record| {
+        let operation = operation("notes", "uninstall");
+        store.accept(record, Some(text.clone()), operation).await.unwrap();
+    };
+    assert_eq!(store.uninstalled(&notes).await.unwrap(), None, "never there");
+    accept(&store, at(2, Desired::Removed)).await;
+    assert_eq!(store.uninstalled(&notes).await.unwrap(), None, "still going");
+    store.forget_app(&notes, None).await.unwrap();
+    let left = Some((at(2, Desired::Removed), text.clone()));
+    assert_eq!(store.uninstalled(&notes).await.unwrap(), left);
+    drop(store);
+
+    let store = open(dir.path());
+    assert_eq!(store.uninstalled(&notes).await.unwrap(), left);
+    assert!(!archy_store::kept_copies(dir.path()).unwrap().contains_key(&notes));
+    // an install that was taken back left the data as it was
+    accept(&store, at(1, Desired::Running)).await;
+    assert_eq!(store.uninstalled(&notes).await.unwrap(), None, "installed");
+    store.forget_app(&notes, None).await.unwrap();
+    assert_eq!(store.uninstalled(&notes).await.unwrap(), left);
+    accept(&store, at(3, Desired::Purged)).await;
+    store.forget_app(&notes, None).await.unwrap();
+    assert_eq!(store.uninstalled(&notes).await.unwrap(), None);
+    // what was never Archipelago's own stays its owner's
+    let adopted = AppRecord { adopted: Some(json!({})), ..at(4, Desired::Removed) };
+    accept(&store, adopted).await;
+    store.forget_app(&notes, None).await.unwrap();
+    assert_eq!(store.uninstalled(&notes).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn accepting_is_all_or_none() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());

@@ -2,8 +2,8 @@
 
 pub mod clock;
 pub mod host;
-mod legacy;
 pub mod ledger;
+mod legacy;
 pub mod model;
 pub mod sim;
 

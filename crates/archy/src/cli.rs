@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    adopt, app, completions, config, dial, doctor, exec, explain, gate, history, install, list, logs,
-    migrate, plan, restart, rollback, start, status, stop, support_bundle, uninstall, update,
+    adopt, app, completions, config, dial, doctor, exec, explain, gate, history, install, list,
+    logs, migrate, plan, restart, rollback, start, status, stop, support_bundle, uninstall, update,
 };
 
 /// Runs apps on this machine from their manifests.

@@ -19,9 +19,7 @@ fn rounds() -> u32 {
 fn restart_again_and_again(stand: &Stand, id: &str, url: &str) -> anyhow::Result<()> {
     for round in 1..=rounds() {
         stand.archy_ok(&["--quiet", "restart", id]).with_context(|| format!("round {round}"))?;
-        stand
-            .until_answers(url, 200)
-            .with_context(|| format!("round {round}"))?;
+        stand.until_answers(url, 200).with_context(|| format!("round {round}"))?;
     }
     stand.until_state(id, "running")
 }

@@ -1,5 +1,5 @@
 //! Updates on a real node: a good one, one that does not hold out, the owner's way back, a daemon
-//! killed and a node cut off in the middle.
+//! killed and a node cut off in the middle, and a volume that belongs to an id of a container.
 
 use std::time::Duration;
 
@@ -127,5 +127,61 @@ fn an_update_that_is_cut_off_ends_old_or_new() -> anyhow::Result<()> {
         is_version(&stand, "1.0.0")?;
         has_blocks(&stand, 64)?;
     }
+    Ok(())
+}
+
+/// Runs a statement in the database; gives what it says.
+fn sql(stand: &Stand, statement: &str) -> anyhow::Result<String> {
+    let psql =
+        ["exec", "postgres", "--", "psql", "-h", "/tmp", "-U", "owner", "-d", "home", "-tAc"];
+    stand.archy_ok(&[&psql[..], &[statement]].concat())
+}
+
+/// What is in Podman's user namespace below a place, without what it has from elsewhere.
+fn inside(stand: &Stand, words: &[&str]) -> anyhow::Result<String> {
+    stand.user(&[&["podman", "unshare"][..], words].concat())
+}
+
+#[test]
+fn a_volume_of_another_id_goes_back_and_is_purged_after_an_uninstall() -> anyhow::Result<()> {
+    const VOLUME: &str = "postgres-cluster";
+    let stand = Stand::new("updvol")?;
+    stand.archy_ok(&["install", "postgres"])?;
+    stand.until_state("postgres", "running")?;
+    sql(&stand, "create table kept as select 'before' as word")?;
+    let place = stand.user(&["podman", "volume", "inspect", "-f", "{{.Mountpoint}}", VOLUME])?;
+    let volume = place.trim().trim_end_matches("/_data").to_owned();
+    let owner = inside(&stand, &["stat", "-c", "%u", &volume])?;
+    ensure!(owner.trim() == "999", "the volume is not another id's: {owner}");
+
+    let text = stand.user(&["cat", "/opt/archipelago/apps/postgres/manifest.yml"])?;
+    let text = text
+        .replacen("version: 17.0.0", "version: 17.0.1", 1)
+        .replace("POSTGRES_DB: home }", "POSTGRES_DB: home, TZ: UTC }");
+    let text = format!("{}\n  update: {{ soak: 5s }}\n", text.trim_end());
+    std::fs::write(stand.node.root_path().join("var/tmp/postgres.yml"), text)?;
+    stand.archy_ok(&["update", "/var/tmp/postgres.yml", "--yes"])?;
+    sql(&stand, "insert into kept values ('after')")?;
+    stand.archy_ok(&["rollback", "postgres", "--yes"])?;
+    stand.until_state("postgres", "running")?;
+    let words = sql(&stand, "select string_agg(word, ' ') from kept")?;
+    ensure!(words.contains("before") && !words.contains("after"), "{words}");
+    let beside = inside(&stand, &["ls", "-A", &volume])?;
+    ensure!(beside.trim() == "_data", "something stays beside the data: {beside}");
+
+    stand.archy_ok(&["uninstall", "postgres"])?;
+    ensure!(stand.app("postgres")?.is_none(), "it is still there");
+    stand.user(&["podman", "volume", "exists", VOLUME])?;
+    let plan = stand.archy_ok(&["plan", "uninstall", "postgres", "--purge"])?;
+    ensure!(plan.contains(VOLUME), "the volume is not named: {plan}");
+    stand.archy_ok(&["uninstall", "postgres", "--purge", "--yes"])?;
+    ensure!(stand.app("postgres")?.is_none(), "it is back");
+    let left = "podman volume ls -q; podman secret ls --format '{{.Name}}'; cd /var/lib/archipelago; \
+                find . -path ./containers -prune -o -name '*postgres*' -print";
+    let left = stand.user(&["sh", "-c", left])?;
+    let left: Vec<_> = left.lines().filter(|line| line.contains("postgres")).collect();
+    ensure!(left.is_empty(), "left behind: {left:?}");
+    let again = stand.archy(&["uninstall", "postgres", "--purge", "--yes"])?;
+    ensure!(again.stderr.contains("no app postgres is installed"), "{}", again.stderr);
     Ok(())
 }

@@ -16,7 +16,6 @@ use archy_podman::{Unshare, VolumeSpec};
 use archy_quadlet::render::LABEL_APP;
 use archy_store::files as store;
 use archy_types::{AppId, Generation, Timestamp, UserError};
-use rustix::fs::{CWD, RenameFlags};
 use serde::{Deserialize, Serialize};
 
 use super::{SystemHost, error, facts};
@@ -67,7 +66,7 @@ fn is_directory(path: &Path) -> bool {
 }
 
 /// Brings what was written below a directory to the disk.
-pub(super) fn sync(path: &Path) -> Result<(), UserError> {
+fn sync(path: &Path) -> Result<(), UserError> {
     let open = std::fs::File::open(path).map_err(|source| failed(path, source))?;
     rustix::fs::syncfs(&open).map_err(|errno| failed(path, errno.into()))
 }
@@ -132,7 +131,12 @@ impl SystemHost {
         let volumes = volumes.into_iter().map(|volume| PathBuf::from(volume.mountpoint));
         let shares = self.blocking(|host| Ok(host.shares_copies())).await?;
         let mut total = 0;
-        for place in volumes.chain([self.app_path(app, "")?]).filter(|place| is_directory(place)) {
+        let there = |place: &PathBuf| match place.symlink_metadata() {
+            Ok(meta) => meta.is_dir(),
+            // a volume is below a directory of its owner
+            Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+        };
+        for place in volumes.chain([self.app_path(app, "")?]).filter(there) {
             if shares && same_device(&place, &self.config.data_dir) {
                 continue;
             }
@@ -211,7 +215,8 @@ impl SystemHost {
     }
 
     /// Puts a snapshot in the place of the data: each part is copied beside its place and exchanged
-    /// with it, so that it is old or new at any moment.
+    /// with it (see [`archy_podman::Unshare::exchange`]). A cut anywhere leaves the snapshot whole
+    /// and not noted as put back, so that all of it is done again before anything runs.
     pub(super) async fn put_back(
         &self,
         app: &AppId,
@@ -257,28 +262,30 @@ impl SystemHost {
         let name = part.live.file_name().unwrap_or_default().to_string_lossy();
         let beside = part.live.with_file_name(format!(".{name}.restore"));
         let copier = self.copier();
-        let remove =
-            async |path: &Path| copier.remove_all(path).await.map_err(|e| error::unshare(&e));
+        let clear = async || copier.clear_beside(&beside).await.map_err(|e| error::unshare(&e));
         // what a cut left
-        remove(&beside).await?;
+        clear().await?;
         if let Err(failure) = copier.copy_tree(&part.saved, &beside).await {
-            let free = facts::disk(&part.live).map(|disk| disk.free);
-            remove(&beside).await?;
+            // a volume is below a directory of its owner, which tells nothing
+            let free = part.live.ancestors().find_map(facts::disk).map(|disk| disk.free);
+            clear().await?;
             if free.is_none_or(|free| free > part.bytes) {
                 return Err(error::unshare(&failure));
             }
             // the data is given up anyway; the snapshot stays whole, so that this can be repeated
-            remove(&part.live).await?;
+            copier.remove_all(&part.live).await.map_err(|e| error::unshare(&e))?;
             copier.copy_tree(&part.saved, &beside).await.map_err(|e| error::unshare(&e))?;
         }
-        let (new, live) = (beside.clone(), part.live.clone());
-        self.blocking(move |_| {
-            sync(&new)?;
-            exchange(&new, &live)?;
-            sync(&live)
-        })
-        .await?;
-        remove(&beside).await
+        self.put_in_place(&beside, &part.live).await?;
+        clear().await
+    }
+
+    /// Brings a tree to the disk and puts it in its place, for good.
+    async fn put_in_place(&self, new: &Path, live: &Path) -> HostResult<()> {
+        let copier = self.copier();
+        copier.sync(new).await.map_err(|e| error::unshare(&e))?;
+        copier.exchange(new, live).await.map_err(|e| error::unshare(&e))?;
+        copier.sync(live).await.map_err(|e| error::unshare(&e))
     }
 
     /// Removes snapshots, and what unfinished ones left.
@@ -333,16 +340,6 @@ pub(super) fn same_device(one: &Path, other: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let device = |path: &Path| path.symlink_metadata().ok().map(|meta| meta.dev());
     device(one).is_some_and(|one| device(other) == Some(one))
-}
-
-/// Exchanges a directory with what is in its place, at once; with nothing there it is moved there.
-pub(super) fn exchange(new: &Path, live: &Path) -> Result<(), UserError> {
-    let flags = match live.symlink_metadata() {
-        Ok(_) => RenameFlags::EXCHANGE,
-        Err(_) => RenameFlags::NOREPLACE,
-    };
-    rustix::fs::renameat_with(CWD, new, CWD, live, flags)
-        .map_err(|errno| failed(live, errno.into()))
 }
 
 #[cfg(test)]

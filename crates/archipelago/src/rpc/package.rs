@@ -215,9 +215,21 @@ pub(super) async fn uninstall(
     call: &Call,
     params: UninstallParams,
 ) -> Answer<AcceptedResult> {
-    let id = installed(app, &params.id)?.manifest.id.clone();
-    let kind = RequestKind::Uninstall { app: id, purge: params.purge };
+    let kind = uninstall_kind(app, &params.id, params.purge).await?;
     accept(app, call, &params.id, kind, ("uninstall", "removing")).await
+}
+
+/// The engine's request for an uninstall; what an app left that is gone already can still be purged.
+pub(super) async fn uninstall_kind(app: &App, id: &str, purge: bool) -> Answer<RequestKind> {
+    let missing = match installed(app, id) {
+        Ok(view) => return Ok(RequestKind::Uninstall { app: view.manifest.id.clone(), purge }),
+        Err(error) => error,
+    };
+    let left = if purge { crate::ledger::left(&app.store, &app_id(id)?).await? } else { None };
+    match left {
+        Some((left, generation)) => Ok(RequestKind::PurgeLeft { left: Box::new(left), generation }),
+        None => Err(missing.into()),
+    }
 }
 
 /// Submits a request; gives the answer with the word for what happens.
@@ -266,6 +278,7 @@ pub(super) async fn submit(
     let id = match &kind {
         RequestKind::Install { manifest, .. } => manifest.id.clone(),
         RequestKind::Update { to, .. } | RequestKind::Adopt { to } => to.manifest.id.clone(),
+        RequestKind::PurgeLeft { left, .. } => left.manifest.id.clone(),
         RequestKind::Migrate { app, .. }
         | RequestKind::MigrateBack(app)
         | RequestKind::MigrateCommit(app) => app.clone(),

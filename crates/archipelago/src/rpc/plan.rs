@@ -7,7 +7,7 @@ use archy_engine::{Request, RequestKind};
 use archy_plan::{LegacyStep, Plan, PlannedStep, Step};
 use archy_store::Operation;
 
-use super::package::{actor, install_kind, installed};
+use super::package::{actor, install_kind, installed, uninstall_kind};
 use super::{config, table::Answer, table::Call, update};
 use crate::app::App;
 use crate::state::map::finding;
@@ -28,17 +28,23 @@ async fn kind(app: &App, call: &Call, params: PlanParams) -> Answer<RequestKind>
     if params.action == PlanAction::Adopt {
         return super::adopt::adopt_kind(app, call, params.target).await;
     }
+    if params.action == PlanAction::Uninstall {
+        return uninstall_kind(app, &params.target.id, params.purge).await;
+    }
     let view = installed(app, &params.target.id)?;
     let id = view.manifest.id.clone();
     Ok(match params.action {
         PlanAction::Start => RequestKind::Start(id),
         PlanAction::Stop => RequestKind::Stop(id),
         PlanAction::Restart => RequestKind::Restart(id),
-        PlanAction::Uninstall => RequestKind::Uninstall { app: id, purge: params.purge },
         PlanAction::Rollback => RequestKind::Rollback { app: id, keep_data: params.keep_data },
         PlanAction::Migrate => RequestKind::Migrate { app: id, accept: true },
         PlanAction::MigrateRollback => RequestKind::MigrateBack(id),
-        PlanAction::Configure | PlanAction::Install | PlanAction::Update | PlanAction::Adopt => {
+        PlanAction::Configure
+        | PlanAction::Install
+        | PlanAction::Update
+        | PlanAction::Adopt
+        | PlanAction::Uninstall => {
             let settings = params.target.config.unwrap_or_default();
             config::check(&view.manifest, &settings)?;
             RequestKind::Configure { app: id, settings }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use archy_api::state::{
-    AdoptedState, Description, Finding, InstallProgress, Installed, InterfaceAddresses, InterfaceCard,
-    ManifestCard, OperationState, PackageData, PackageState, PortState, Protocol, ServiceState,
-    Severity, StaticFiles, known_health,
+    AdoptedState, Description, Finding, InstallProgress, Installed, InterfaceAddresses,
+    InterfaceCard, ManifestCard, OperationState, PackageData, PackageState, PortState, Protocol,
+    ServiceState, Severity, StaticFiles, known_health,
 };
 use archy_engine::status::PortView;
 use archy_engine::{AdoptedView, AppView, OperationView, ServiceView};

@@ -303,6 +303,7 @@ fn describe(kind: &RequestKind) -> (&'static str, AppId) {
         RequestKind::Restart(app) => ("restart", app.clone()),
         RequestKind::Uninstall { app, purge: false } => ("uninstall", app.clone()),
         RequestKind::Uninstall { app, purge: true } => ("purge", app.clone()),
+        RequestKind::PurgeLeft { left, .. } => ("purge-left", left.manifest.id.clone()),
         RequestKind::Configure { app, .. } => ("configure", app.clone()),
         RequestKind::Update { to, .. } => ("update", to.manifest.id.clone()),
         RequestKind::Rollback { app, .. } => ("rollback", app.clone()),

@@ -7,14 +7,17 @@ mod node;
 mod repairs;
 mod updates;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use archy_engine::ports::Ending;
-use archy_engine::{Accepted, RequestKind};
+use archy_engine::{Accepted, Replacement, Request, RequestKind};
+use archy_manifest::Manifest;
 use archy_plan::DesiredState;
 use archy_plan::observed::ActiveState;
 use archy_testkit::{Fault, TestClock};
-use archy_types::{Actor, AppState};
+use archy_types::{Actor, AppState, Digest, Generation};
 
 use crate::node::{IMAGE, Node, id, web};
 
@@ -46,6 +49,48 @@ async fn an_app_is_installed_stopped_started_and_uninstalled() {
     assert!(model.unit_files.is_empty(), "{:?}", model.unit_files.keys());
     assert!(model.containers.is_empty());
     assert!(model.secret_files.contains_key("web-token"), "secrets stay");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_uninstalled_app_left_is_purged_later() {
+    let node = Node::start().await;
+    let text = web("1.0.0", SECRET);
+    let manifest = Arc::new(Manifest::parse(text.as_bytes()).unwrap());
+    let left = Replacement {
+        manifest,
+        text: text.as_bytes().into(),
+        digest: Digest::of(text.as_bytes()),
+        package_dir: None,
+        settings: BTreeMap::new(),
+        port_overrides: BTreeMap::new(),
+    };
+    let purge =
+        || RequestKind::PurgeLeft { left: Box::new(left.clone()), generation: Generation(2) };
+    node.install(&text).await.unwrap();
+    node.until_state("web", AppState::Running).await;
+    node.ask(RequestKind::Uninstall { app: id("web"), purge: false }).await.unwrap();
+    node.until("web is gone", |snapshot| snapshot.apps.is_empty()).await;
+    let absent = node.ask(RequestKind::Uninstall { app: id("web"), purge: true }).await;
+    assert_eq!(absent.unwrap_err().code.as_str(), "app-not-installed");
+    assert!(node.host.model().secret_files.contains_key("web-token"));
+
+    let request = Request { actor: Actor::System, kind: purge() };
+    let plan = node.handle.plan(request).await.unwrap();
+    assert!(plan.to_text().contains("web-token"), "{}", plan.to_text());
+    assert!(matches!(node.ask(purge()).await, Ok(Accepted::Operation(_))));
+    node.until("web is gone", |snapshot| snapshot.apps.is_empty()).await;
+    assert!(!node.host.model().secret_files.contains_key("web-token"));
+    assert!(node.ledger.books().apps.is_empty());
+    let endings =
+        node.ledger.books().operations.iter().map(|o| o.ending.clone()).collect::<Vec<_>>();
+    assert_eq!(endings, [Some(Ending::Done), Some(Ending::Done), Some(Ending::Done)]);
+
+    // one that is there goes with its data
+    node.install(&text).await.unwrap();
+    node.until_state("web", AppState::Running).await;
+    node.ask(purge()).await.unwrap();
+    node.until("web is gone", |snapshot| snapshot.apps.is_empty()).await;
+    assert!(node.host.model().secret_files.is_empty());
 }
 
 #[tokio::test(start_paused = true)]

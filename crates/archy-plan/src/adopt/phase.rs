@@ -34,7 +34,8 @@ fn with_id<'a>(observed: &'a Observed, name: &str, id: &str) -> Option<&'a Conta
 /// It is where it was found: its file, or its container.
 pub(crate) fn in_place(part: &AdoptedPart, observed: &Observed) -> bool {
     let stays = !part.goes_when_stopped;
-    file_in_place(part, observed) || (stays && with_id(observed, &part.container, &part.id).is_some())
+    file_in_place(part, observed)
+        || (stays && with_id(observed, &part.container, &part.id).is_some())
 }
 
 /// Its file is there; one of our own has the same name once it was migrated.

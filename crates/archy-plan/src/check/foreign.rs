@@ -79,7 +79,8 @@ fn container(scene: &Scene<'_>, part: &Part<'_>, taken: &mut Vec<Taken>) {
         let name = part.container.clone();
         taken.push(Taken { what: "container", name, owner });
     }
-    let ours = container.is_some_and(|container| is_of(container, id));
+    let ours =
+        container.is_some_and(|container| is_of(container, id)) || scene.renamed(part).is_some();
     match scene.old_text(&part.file.file_name) {
         // a file of ours may have lost its label to an editor; its container still tells
         Some(text) if !ours && scene::owner(text) != Some(id.as_str()) => {

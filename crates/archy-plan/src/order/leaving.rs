@@ -29,9 +29,6 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) {
     for (name, _) in facts.containers_of(&manifest.id) {
         steps.push(Step::RemoveContainer { name: name.to_owned() }, REASON);
     }
-    if scene.app.state == DesiredState::Removed && scene.restores() {
-        steps.due(scene);
-    }
     let mut reload = false;
     for (name, _) in facts.files_of(&manifest.id) {
         steps.push(Step::RemoveUnitFile { file_name: name.to_owned() }, REASON);

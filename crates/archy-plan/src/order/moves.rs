@@ -48,8 +48,13 @@ impl<'a> Moves<'a> {
             }
         }
         if scene.intent == Intent::Converge {
-            moves.hold_back_dependants(scene);
+            let mut held = moves.hold_back_dependants(scene);
             moves.pull_in(scene);
+            // what is pulled in may be all that one of those waited for
+            while let Some(at) = held.iter().position(|(index, _)| !moves.waits(scene, *index)) {
+                moves.start.push(held.swap_remove(at));
+                moves.pull_in(scene);
+            }
         }
         moves
     }
@@ -143,19 +148,25 @@ impl<'a> Moves<'a> {
         }
     }
 
-    /// Leaves alone what waits for a service that is not going to run.
-    fn hold_back_dependants(&mut self, scene: &Scene<'_>) {
+    /// Leaves alone what waits for a service that is not going to run, and gives it.
+    fn hold_back_dependants(&mut self, scene: &Scene<'_>) -> Vec<(usize, &'static str)> {
+        let mut held = Vec::new();
         loop {
-            let blocked = self.start.iter().position(|(index, _)| {
-                scene.parts[*index].service.depends_on.keys().any(|name| {
-                    index_of(scene, name).is_some_and(|other| {
-                        scene.parts[other].phase != Phase::Up && !self.starts(other)
-                    })
-                }) && !self.stops(*index)
-            });
-            let Some(at) = blocked else { return };
-            self.start.swap_remove(at);
+            let blocked = self
+                .start
+                .iter()
+                .position(|(index, _)| self.waits(scene, *index) && !self.stops(*index));
+            let Some(at) = blocked else { return held };
+            held.push(self.start.swap_remove(at));
         }
+    }
+
+    /// True when it depends on a service that neither runs nor is started.
+    fn waits(&self, scene: &Scene<'_>, index: usize) -> bool {
+        scene.parts[index].service.depends_on.keys().any(|name| {
+            index_of(scene, name)
+                .is_some_and(|other| scene.parts[other].phase != Phase::Up && !self.starts(other))
+        })
     }
 }
 

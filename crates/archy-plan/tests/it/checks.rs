@@ -25,9 +25,8 @@ fn provider(version: &str, state: DesiredState) -> DesiredApp {
 fn who_suffers_when_an_app_goes() {
     let chain = |id: &str| apps::tiny(id, "  provides: [{ role: chain, version: \"28.1.0\" }]");
     let (knots, core) = (chain("knots"), chain("core"));
-    let needs = |id: &str, more: &str| {
-        apps::tiny(id, &format!("  requires: [{{ {more} }}]")).manifest
-    };
+    let needs =
+        |id: &str, more: &str| apps::tiny(id, &format!("  requires: [{{ {more} }}]")).manifest;
     let by_role = needs("lights", "role: chain");
     let by_name = needs("miner", "app: knots");
     let optional = needs("viewer", "role: chain, optional: true");

@@ -94,6 +94,15 @@ fn break_unit(world: &mut World, app: &DesiredApp, n: usize, active: ActiveState
     world.containers.remove(&container);
 }
 
+fn rename_container(world: &mut World, n: usize) {
+    let names: Vec<String> = world.containers.keys().cloned().collect();
+    if let Some(name) = nth(names.into_iter(), n)
+        && let Some(state) = world.containers.remove(&name)
+    {
+        world.containers.insert(format!("{name}-renamed"), state);
+    }
+}
+
 pub(crate) fn apply(world: &mut World, app: &mut DesiredApp, damage: &Damage) {
     let id = app.manifest.id.to_string();
     match damage {
@@ -115,14 +124,7 @@ pub(crate) fn apply(world: &mut World, app: &mut DesiredApp, damage: &Damage) {
                 state.state = "exited".to_owned();
             }
         }
-        Damage::RenameContainer(n) => {
-            let names: Vec<String> = world.containers.keys().cloned().collect();
-            if let Some(name) = nth(names.into_iter(), *n)
-                && let Some(state) = world.containers.remove(&name)
-            {
-                world.containers.insert(format!("{name}-renamed"), state);
-            }
-        }
+        Damage::RenameContainer(n) => rename_container(world, *n),
         Damage::LoseFile(n) => {
             if let Some(name) = nth(world.files.keys().cloned().collect::<Vec<_>>().into_iter(), *n)
             {

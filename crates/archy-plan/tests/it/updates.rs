@@ -121,6 +121,28 @@ fn a_restore_comes_after_the_old_units_and_before_a_start_and_happens_once() {
 }
 
 #[test]
+fn a_removal_waits_for_no_restore() {
+    let mut world = installed();
+    let update = at(&new(), 2, snapshot(2));
+    world.run(&update, from_ref(&update), Intent::Update);
+    let back = at(OLD, 3, restore(2, 3));
+    assert!(
+        place(&plan(&back, &world.observe(), from_ref(&back), Intent::Converge), restores)
+            .is_some()
+    );
+    for state in [DesiredState::Removed, DesiredState::Purged] {
+        let gone = DesiredApp { state, generation: Generation(4), ..back.clone() };
+        let mut world = world.clone();
+        for intent in [Intent::Converge, Intent::Rollback] {
+            let plan = plan(&gone, &world.observe(), from_ref(&gone), intent);
+            assert_eq!(place(&plan, restores), None, "{}", plan.to_text());
+        }
+        world.run(&gone, from_ref(&gone), Intent::Converge);
+        assert!(plan(&gone, &world.observe(), from_ref(&gone), Intent::Converge).is_empty());
+    }
+}
+
+#[test]
 fn what_is_not_known_stops_nothing() {
     let world = installed();
     let mut observed = world.observe();

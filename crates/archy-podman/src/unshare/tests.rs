@@ -101,3 +101,40 @@ async fn trees_are_copied_as_they_are_and_measured() {
     assert!((100_000..300_000).contains(&bytes), "{bytes}");
     assert!(unshare.size_of(&dir.path().join("nothing")).await.is_err());
 }
+
+#[tokio::test]
+async fn trees_change_places_with_an_old_mv_too() {
+    let old = "shift; [ \"$2\" = --exchange ] && exit 1; exec \"$@\"";
+    for script in [old, "shift; exec \"$@\""] {
+        let dir = tempfile::tempdir().unwrap();
+        let unshare = Unshare::new(fake(dir.path(), script), Duration::from_secs(20));
+        let (new, live) = (dir.path().join(".live.new"), dir.path().join("live"));
+        let aside = dir.path().join(".live.new.old");
+        let read = |path: &Path| std::fs::read_to_string(path.join("f")).unwrap();
+        for there in [true, false] {
+            unshare.clear_beside(&new).await.unwrap();
+            assert!(!new.exists() && !aside.exists());
+            std::fs::create_dir(&new).unwrap();
+            std::fs::write(new.join("f"), "new").unwrap();
+            // what a cut left
+            std::fs::create_dir(&aside).unwrap();
+            _ = std::fs::remove_dir_all(&live);
+            if there {
+                std::fs::create_dir(&live).unwrap();
+                std::fs::write(live.join("f"), "old").unwrap();
+            }
+            unshare.sync(&new).await.unwrap();
+            unshare.exchange(&new, &live).await.unwrap();
+            assert_eq!(read(&live), "new");
+            assert_eq!(new.exists(), there);
+            assert!(!there || read(&new) == "old");
+        }
+        assert!(!unshare.is_empty(&live).await.unwrap());
+        std::fs::remove_file(live.join("f")).unwrap();
+        assert!(unshare.is_empty(&live).await.unwrap());
+        // what cannot be done moves nothing
+        let error = unshare.exchange(&dir.path().join("none"), &live).await;
+        assert!(matches!(error, Err(UnshareError::Failed { verb: "mv", .. })), "{error:?}");
+        assert!(live.is_dir());
+    }
+}

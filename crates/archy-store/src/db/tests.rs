@@ -80,11 +80,8 @@ async fn a_file_of_version_3_has_room_for_what_was_adopted() {
     assert_eq!((app.generation.0, app.adopted.clone()), (7, None));
     assert!(app.data_due.is_some());
     let found = serde_json::json!({ "origin": "compose" });
-    let next = crate::AppRecord {
-        generation: app.generation.next(),
-        adopted: Some(found.clone()),
-        ..app
-    };
+    let next =
+        crate::AppRecord { generation: app.generation.next(), adopted: Some(found.clone()), ..app };
     store.put_app(next).await.unwrap();
     let app = store.app(&AppId::new("notes").unwrap()).await.unwrap().unwrap();
     assert_eq!(app.adopted, Some(found));

@@ -57,9 +57,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), CommandErro
             (PlanAction::Update, install::params(context, &args.target, args.choices)?)
         }
         Action::Rollback => (PlanAction::Rollback, app(args.target)),
-        Action::Adopt => {
-            (PlanAction::Adopt, install::params(context, &args.target, args.choices)?)
-        }
+        Action::Adopt => (PlanAction::Adopt, install::params(context, &args.target, args.choices)?),
         Action::Migrate => (PlanAction::Migrate, app(args.target)),
         Action::MigrateRollback => (PlanAction::MigrateRollback, app(args.target)),
     };

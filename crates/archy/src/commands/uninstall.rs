@@ -47,7 +47,8 @@ async fn confirm(context: &Context, apps: &[String]) -> Result<(), CommandError>
         };
         let plan = context.client.call::<PackagePlan>(params).await?;
         stakes.push(format!("This removes {app} and, for good:"));
-        let purges = plan.steps.iter().filter(|step| step.kind.starts_with("purge"));
+        let lost = |kind: &str| kind.starts_with("purge") || kind == "prune-snapshots";
+        let purges = plan.steps.iter().filter(|step| lost(&step.kind));
         stakes.extend(purges.map(|step| format!("  - {}", step.text)));
     }
     let (stakes, question) =

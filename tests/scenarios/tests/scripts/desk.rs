@@ -122,7 +122,7 @@ impl Desk {
             port_overrides: BTreeMap::new(),
             package_dir: Some("/var/lib/archipelago/sideload/app".into()),
             data_due: None,
-        adopted: None,
+            adopted: None,
         })
     }
 

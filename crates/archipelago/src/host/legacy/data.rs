@@ -1,6 +1,7 @@
 //! Data of containers that Archipelago did not make: copied to where the manifest has it, compared,
 //! and exchanged with what is there. The original stays.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use archy_engine::ports::HostResult;
@@ -9,7 +10,7 @@ use archy_plan::adopt::{Copied, DataMove, DataPlace};
 use archy_store::files as store;
 use archy_types::{AppId, Generation, UserError};
 
-use super::super::snapshots::{exchange, same_device, sync};
+use super::super::snapshots::same_device;
 use super::super::{SystemHost, error, facts};
 use crate::clock;
 
@@ -20,17 +21,6 @@ const SPARE: u64 = 64 << 20;
 
 fn refuse(code: &'static str, message: String, hint: &str) -> archy_engine::ports::HostError {
     error::fatal(UserError::new(code, message).hint(hint))
-}
-
-/// Nothing there, or an empty directory.
-fn is_free(path: &Path) -> bool {
-    match path.symlink_metadata() {
-        Err(_) => true,
-        Ok(meta) if meta.is_dir() => {
-            std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
-        }
-        Ok(_) => false,
-    }
 }
 
 impl SystemHost {
@@ -65,7 +55,7 @@ impl SystemHost {
         };
         let live = self.target(id, &data.to).await?;
         let before = self.copied(id).into_iter().any(|copied| copied.data.to == data.to);
-        if !before && !is_free(&live) {
+        if !before && !self.is_free(&live).await? {
             let message = format!("There is something in {} already.", live.display());
             let hint = "Move it away, or remove it if it is not needed, then migrate again.";
             return Err(refuse("migrate-data-in-the-way", message, hint));
@@ -74,7 +64,7 @@ impl SystemHost {
         let name = live.file_name().unwrap_or_default().to_string_lossy();
         let beside = live.with_file_name(format!(".{name}.adopting"));
         let copier = self.copier();
-        copier.remove_all(&beside).await.map_err(|e| error::unshare(&e))?;
+        copier.clear_beside(&beside).await.map_err(|e| error::unshare(&e))?;
         copier.copy_tree(&source, &beside).await.map_err(|e| error::unshare(&e))?;
         let digest = copier.digest_of(&source).await.map_err(|e| error::unshare(&e))?;
         let same = copier.digest_of(&beside).await.map_err(|e| error::unshare(&e))?;
@@ -85,19 +75,27 @@ impl SystemHost {
             return Err(refuse("migrate-copy-differs", message, hint));
         }
         let bytes = copier.size_of(&beside).await.map_err(|e| error::unshare(&e))?;
-        let (new, place) = (beside.clone(), live.clone());
+        copier.sync(&beside).await.map_err(|e| error::unshare(&e))?;
         let copied = Copied { data: data.clone(), wish, digest, bytes, at: clock::now() };
-        let id = id.clone();
-        self.blocking(move |host| {
-            sync_tree(&new)?;
-            // noted before it counts: what is noted may be copied again
-            host.note_copied(&id, Copied { wish: Generation(0), ..copied.clone() })?;
-            exchange(&new, &place)?;
-            sync_tree(&place)?;
-            host.note_copied(&id, copied)
-        })
-        .await?;
-        copier.remove_all(&beside).await.map_err(|e| error::unshare(&e))
+        // noted before it counts: what is noted may be copied again
+        let first = Copied { wish: Generation(0), ..copied.clone() };
+        let noted = id.clone();
+        self.blocking(move |host| host.note_copied(&noted, first)).await?;
+        copier.exchange(&beside, &live).await.map_err(|e| error::unshare(&e))?;
+        copier.sync(&live).await.map_err(|e| error::unshare(&e))?;
+        let noted = id.clone();
+        self.blocking(move |host| host.note_copied(&noted, copied)).await?;
+        copier.clear_beside(&beside).await.map_err(|e| error::unshare(&e))
+    }
+
+    /// Nothing there, or an empty directory.
+    async fn is_free(&self, path: &Path) -> HostResult<bool> {
+        match path.symlink_metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Ok(meta) if !meta.is_dir() => Ok(false),
+            // it, or what it is in, may be a container's user's own
+            _ => self.copier().is_empty(path).await.map_err(|e| error::unshare(&e)),
+        }
     }
 
     /// Where data is; nothing when there is none.
@@ -117,7 +115,7 @@ impl SystemHost {
         };
         let real = self.blocking(move |_| match path.canonicalize() {
             Ok(real) => Ok(Some(real)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             // a directory above it is a container's user's own
             Err(_) => Ok(Some(path)),
         });
@@ -157,13 +155,5 @@ impl SystemHost {
             free.unwrap_or(0) / 1_000_000
         );
         Err(refuse("disk-low", message, "Free some room, then migrate again."))
-    }
-}
-
-/// Brings a tree, or a file, to the disk.
-fn sync_tree(path: &Path) -> Result<(), UserError> {
-    match path.is_dir() {
-        true => sync(path),
-        false => sync(path.parent().unwrap_or(path)),
     }
 }
