@@ -32,6 +32,10 @@ pub async fn prune(app: Arc<App>) {
 }
 
 async fn try_prune(app: &App) -> Result<(), UserError> {
+    // before the first look it is not certain what is installed
+    if app.backends.engine.snapshot().observed_at.0 == 0 {
+        return Ok(());
+    }
     let known = app.store.setting(KEY).await?;
     let known = known.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
     let wanted = wanted(app).await?;

@@ -198,6 +198,7 @@ pub async fn start<H: Host, L: Ledger, C: Clock>(
         next_pass: Instant::now(),
     };
     engine.load().await?;
+    engine.show_what_is_known();
     Ok((Handle { commands: command_sender, snapshot: snapshots }, engine))
 }
 
@@ -246,6 +247,16 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
             self.start_next(&app);
         }
         Ok(())
+    }
+
+    /// Publishes the apps that are installed before the first look at the host: a list is never empty
+    /// only because nobody has looked yet.
+    fn show_what_is_known(&mut self) {
+        let apps: Vec<AppId> = self.apps.keys().cloned().collect();
+        for app in &apps {
+            self.refresh(app);
+        }
+        self.publish();
     }
 
     /// When the loop last ended a pass, in milliseconds since 1970; nought before the first.

@@ -155,6 +155,14 @@ async fn an_older_version_needs_leave() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_installed_is_shown_before_the_first_look() {
+    let mut node = running("").await;
+    node.host.model().faults.insert(Fault::PodmanAway);
+    node.crash_and_restart().await;
+    assert!(node.handle.snapshot().apps.contains_key("web"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn since_when_it_is_stopped_outlives_the_daemon() {
     let mut node = running("").await;
     node.ask(RequestKind::Stop(id("web"))).await.unwrap();
