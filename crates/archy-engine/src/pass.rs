@@ -26,8 +26,12 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         for id in &ids {
             // what was seen before an operation ended says nothing about what it left; another look
             // follows
-            if self.apps.get(id).is_some_and(|entry| entry.stale_look == Some(self.looks)) {
+            let Some(entry) = self.apps.get_mut(id) else { continue };
+            if entry.stale_look == Some(self.looks) {
                 continue;
+            }
+            if observed.states_unknown().is_none() || entry.failed.is_some() {
+                entry.unsettled = None;
             }
             // a start that waited for its pause
             self.start_next(id);

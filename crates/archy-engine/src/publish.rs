@@ -72,8 +72,7 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         let before = self.snapshot.borrow().clone();
         let mut next = Snapshot { seq: before.seq + 1, apps, ..(*before).clone() };
         if let Some(observed) = &self.observed {
-            next.stale_because =
-                observed.units.why_not().or_else(|| observed.containers.why_not()).cloned();
+            next.stale_because = observed.states_unknown().cloned();
             if next.stale_because.is_none() {
                 next.observed_at = observed.at;
             }
@@ -134,6 +133,9 @@ fn overlay(entry: &Entry, seen: &StatusReport) -> StatusReport {
     if let Some(work) = &entry.work {
         return at_work(work, seen);
     }
+    if let Some(report) = &entry.unsettled {
+        return unsettled(report);
+    }
     if let Some(refused) = refusal(entry, seen) {
         return refused;
     }
@@ -154,6 +156,13 @@ fn overlay(entry: &Entry, seen: &StatusReport) -> StatusReport {
         repair: Some(repair(entry)),
         deadline: None,
     }
+}
+
+/// What was seen before an operation ended is not what it left: until that is seen, its app is shown
+/// as it was at work.
+fn unsettled(before: &StatusReport) -> StatusReport {
+    let next = NextStep { text: "What came of it is looked at.".to_owned(), at: None };
+    StatusReport { next: Some(next), ..before.clone() }
 }
 
 /// Says when the engine tries again by itself, where it will.

@@ -74,8 +74,10 @@ pub(crate) struct Entry {
     pub(crate) notes: Vec<archy_plan::Check>,
     /// Why the last repair was refused, as long as nothing was asked for since.
     pub(crate) refused: Option<archy_plan::Check>,
-    /// The look that was under way when the last operation ended.
+    /// The last look that was begun before the last operation ended.
     pub(crate) stale_look: Option<u64>,
+    /// What was shown when the last operation ended, until what came of it is seen.
+    pub(crate) unsettled: Option<StatusReport>,
     pub(crate) repairs_failed: u32,
     pub(crate) repair_not_before: Option<Instant>,
     /// The same moment by the wall clock, for people.
@@ -105,6 +107,7 @@ impl Entry {
             notes: Vec::new(),
             refused: None,
             stale_look: None,
+            unsettled: None,
             repairs_failed: 0,
             repair_not_before: None,
             repair_at: None,
@@ -434,7 +437,8 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
             Ending::RolledBack(_) => work.job.fresh,
             Ending::Failed(_) | Ending::Superseded => false,
         };
-        entry.stale_look = self.observing.then_some(self.looks);
+        entry.stale_look = Some(self.looks);
+        entry.unsettled = entry.view.as_ref().map(|view| view.report.clone());
         note_outcome(entry, &work, &ending, &self.tuning, self.world.clock.now());
         self.note_endings().await;
         if gone && self.is_newest(app, &work.job) {

@@ -76,7 +76,7 @@ pub fn assess_among(
     }
     let services = services(app, deployment, observed);
     let health = worst(app, &services);
-    let why = observed.units.why_not().or_else(|| observed.containers.why_not());
+    let why = observed.states_unknown();
     let report = if why.is_some() || observed.shutting_down {
         previous.cloned().unwrap_or_else(|| derive::unknown(app, why, now))
     } else {

@@ -159,6 +159,14 @@ pub enum ActiveState {
     Deactivating,
 }
 
+impl Observed {
+    /// Why it tells no app's state: units or containers could not be listed.
+    #[must_use]
+    pub fn states_unknown(&self) -> Option<&Cause> {
+        self.units.why_not().or_else(|| self.containers.why_not())
+    }
+}
+
 /// State of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerState {

@@ -395,8 +395,9 @@ impl Drop for Shared {
 }
 
 /// A row of the list, as far as it tells.
-fn of_row((unit, _, load, active, sub, ..): UnitRow) -> UnitStatus {
-    UnitStatus { unit, load, active: ActiveState::parse(&active), sub, ..UnitStatus::default() }
+fn of_row((unit, _, load, active, sub, _, _, _, job, _): UnitRow) -> UnitStatus {
+    let active = ActiveState::parse(&active).with_job(&job);
+    UnitStatus { unit, load, active, sub, ..UnitStatus::default() }
 }
 
 /// Runs `work` under a deadline.

@@ -86,6 +86,15 @@ impl ActiveState {
             _ => Self::Other,
         }
     }
+
+    /// The state of a unit for which a job is queued: one that is about to be started is being
+    /// started, although nothing of it runs yet, as after a boot.
+    pub(crate) fn with_job(self, job: &str) -> Self {
+        match (self, job) {
+            (Self::Inactive | Self::Failed, "start" | "restart") => Self::Activating,
+            (state, _) => state,
+        }
+    }
 }
 
 // === impl SystemState ===

@@ -145,6 +145,7 @@ impl Files for SystemHost {
         generation: Generation,
         volumes: &[String],
     ) -> HostResult<()> {
+        self.at_rest(&app.manifest.id).await?;
         self.save(app, generation, volumes).await
     }
 
@@ -154,6 +155,7 @@ impl Files for SystemHost {
         generation: Generation,
         wish: Generation,
     ) -> HostResult<()> {
+        self.at_rest(app).await?;
         self.put_back(app, generation, wish).await
     }
 

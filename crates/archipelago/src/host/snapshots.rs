@@ -12,7 +12,7 @@ use std::time::Duration;
 use archy_engine::ports::HostResult;
 use archy_plan::observed::SnapshotState;
 use archy_plan::{DesiredApp, Known};
-use archy_podman::{Unshare, VolumeSpec};
+use archy_podman::{ContainerState, Unshare, VolumeSpec};
 use archy_quadlet::render::LABEL_APP;
 use archy_store::files as store;
 use archy_types::{AppId, Generation, Timestamp, UserError};
@@ -256,6 +256,24 @@ impl SystemHost {
             }
         };
         Ok(PathBuf::from(volume.mountpoint))
+    }
+
+    /// Refuses while a container of the app runs: it would go on with a directory that is not the
+    /// app's any more, and what it writes there would be lost.
+    pub(super) async fn at_rest(&self, app: &AppId) -> HostResult<()> {
+        let label = format!("{LABEL_APP}={app}");
+        let containers = self.podman.containers(&[&label]).await.map_err(|e| error::podman(&e))?;
+        let runs = |state| {
+            use ContainerState::{Paused, Running, Stopping};
+            matches!(state, Running | Stopping | Paused)
+        };
+        let mut running = containers.iter().filter(|container| runs(container.state));
+        let Some(name) = running.find_map(|container| container.names.first()) else {
+            return Ok(());
+        };
+        let message = format!("The container {name} runs; {app}'s data is not touched meanwhile.");
+        let error = UserError::new("app-runs", message);
+        Err(error::fatal(error.hint(format!("`archy stop {app}` stops it; then try again."))))
     }
 
     async fn put_back_part(&self, part: &Part) -> HostResult<()> {

@@ -144,10 +144,11 @@ async fn start(manager: &Manager, unit: &str) -> Result<(), UserError> {
     }
 }
 
-/// True while systemd waits to start the unit again by itself.
+/// True while systemd waits to start the unit again by itself. One that used up the whole time of a
+/// start counts as failed at once: the next attempts would take as long.
 async fn restarts(manager: &Manager, unit: &str) -> Result<bool, UserError> {
     let status = manager.unit(unit).await.map_err(|e| e.to_user_error())?;
-    Ok(status.sub.starts_with("auto-restart"))
+    Ok(status.sub.starts_with("auto-restart") && status.result != "timeout")
 }
 
 async fn stop(manager: &Manager, unit: &str) -> Result<(), UserError> {

@@ -169,7 +169,7 @@ async fn observe(
     let began = clock::steady_millis();
     loop {
         let observed = host.observe(&interest).await;
-        let missing = observed.units.why_not().or_else(|| observed.containers.why_not());
+        let missing = observed.states_unknown();
         let late = u128::from(clock::steady_millis() - began) > HOST_DEADLINE.as_millis();
         if missing.is_none() || late {
             return Ok(observed);

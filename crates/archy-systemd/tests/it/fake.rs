@@ -116,9 +116,13 @@ impl FakeManager {
 fn row(unit: &str, [load, active, sub]: [&str; 3]) -> Row {
     let text = str::to_owned;
     let object = path(&unit_path(unit));
-    let (job, job_path) = (text("start"), path("/job/7"));
+    let (id, job, job_path) = match unit {
+        "web.service" | "queued.service" => (7, "start", "/job/7"),
+        _ => (0, "", "/"),
+    };
     let (title, following) = (text("Web"), String::new());
-    (text(unit), title, text(load), text(active), text(sub), following, object, 7, job, job_path)
+    let (job, job_path) = (text(job), path(job_path));
+    (text(unit), title, text(load), text(active), text(sub), following, object, id, job, job_path)
 }
 
 #[interface(name = "org.freedesktop.systemd1.Manager")]

@@ -22,14 +22,16 @@ async fn a_unit_is_read() {
     let usage = fake.manager.usage("web.service").await.unwrap();
     assert_eq!((usage.memory, usage.cpu_nanos), (None, Some(55)));
     // what is not in memory is not asked for more
-    let names = ["web.service", "unloaded.service", "missing.service"];
+    let names = ["web.service", "unloaded.service", "missing.service", "queued.service"];
     let many = fake.manager.units(&names).await.unwrap();
     assert_eq!(many.len(), names.len());
     assert_eq!(many[0], web);
     let others: Vec<(&str, ActiveState)> =
         many.iter().skip(1).map(|unit| (unit.load.as_str(), unit.active)).collect();
     let rest = ActiveState::Inactive;
-    assert_eq!(others, [("loaded", rest), ("not-found", rest)]);
+    // one that is about to be started does not rest
+    let queued = ("loaded", ActiveState::Activating);
+    assert_eq!(others, [("loaded", rest), ("not-found", rest), queued]);
     assert!(fake.manager.unit("other.service").await.is_err());
 }
 
