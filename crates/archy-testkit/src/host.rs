@@ -163,6 +163,10 @@ fn is_data(app: &AppId, volumes: &[String], place: &str) -> bool {
 impl Observe for FakeHost {
     async fn observe(&self, interest: &Interest) -> Observed {
         let mut observed = self.seen();
+        let takes = self.model().look_takes;
+        if !takes.is_zero() {
+            tokio::time::sleep(takes).await;
+        }
         for app in &interest.measured {
             let size = self.model().data_sizes.get(app).copied().unwrap_or(0);
             observed.data_sizes.insert(app.clone(), Known::Yes(size));

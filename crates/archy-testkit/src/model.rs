@@ -47,6 +47,8 @@ pub struct Snapshot {
 /// A host in memory.
 #[derive(Debug, Clone, Default)]
 pub struct Model {
+    /// How long a look takes; what happens meanwhile is not in it.
+    pub look_takes: std::time::Duration,
     /// Files in the Quadlet directory.
     pub unit_files: BTreeMap<String, String>,
     /// What the manager has read of them.

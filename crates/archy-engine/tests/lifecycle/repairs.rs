@@ -193,3 +193,21 @@ async fn the_words_of_a_failure_hold_no_secret() {
     let ending = books.operations.last().and_then(|last| last.ending.as_ref());
     assert!(matches!(ending, Some(Ending::Failed(error)) if error.message.ends_with(": •••")));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_an_operation_left_is_shown_once_it_is_seen() {
+    let node = running("").await;
+    node.host.model().look_takes = Duration::from_secs(1);
+    for (kind, after) in [
+        (RequestKind::Stop(id("web")), AppState::Stopped),
+        (RequestKind::Start(id("web")), AppState::Running),
+    ] {
+        node.ask(kind).await.unwrap();
+        let over =
+            |snapshot: &archy_engine::Snapshot| snapshot.apps[&id("web")].operation.is_none();
+        let over = node.until("the operation is over", over).await;
+        let report = &over.apps[&id("web")].report;
+        assert!(report.state.is_transient(), "{report:?}");
+        node.until_state("web", after).await;
+    }
+}
