@@ -96,13 +96,16 @@ fn volumes(scene: &Scene<'_>) -> Vec<String> {
     found.into_iter().collect()
 }
 
-/// Snapshots that are not kept any longer: all but the newest, and the newest when its time is over.
+/// Snapshots that are not kept any longer: all but the newest, and the newest when its time is over;
+/// with an install all that an earlier one left, since its generations begin anew and must not be
+/// taken for those of then.
 pub(crate) fn prunable(scene: &Scene<'_>) -> Option<Step> {
     let all = scene.observed.snapshots.get()?.get(&scene.app.manifest.id)?;
     let newest = all.keys().next_back()?;
     let updating = scene.intent == Intent::Update;
+    let anew = scene.intent == Intent::Install;
     let over = |generation: &Generation, state: &SnapshotState| {
-        generation != newest || (!updating && state.expires <= scene.observed.at)
+        anew || generation != newest || (!updating && state.expires <= scene.observed.at)
     };
     let over = all.iter().filter(|(generation, state)| over(generation, state));
     let generations: Vec<Generation> = over.map(|(generation, _)| *generation).collect();

@@ -202,3 +202,14 @@ fn old_snapshots_go_after_their_time() {
     world.clock += KEPT * 2;
     assert!(pruned(&world).unwrap().contains(&Generation(3)));
 }
+
+#[test]
+fn snapshots_of_an_earlier_life_go_with_an_install() {
+    let mut world = installed();
+    let update = at(&new(), 9, snapshot(9));
+    world.run(&update, from_ref(&update), Intent::Update);
+    let anew = at(OLD, 1, None);
+    let plan = plan(&anew, &world.observe(), from_ref(&anew), Intent::Install);
+    let gone = Step::PruneSnapshots { generations: vec![Generation(9)] };
+    assert!(plan.steps.iter().any(|planned| planned.step == gone), "{}", plan.to_text());
+}
