@@ -17,6 +17,7 @@ pub const NAMESPACE: &str = "archy-fabric";
 /// The first three bytes of every address.
 pub const NET: &str = "10.77.0";
 const BRIDGE: &str = "archy-br0";
+const BRIDGE_MAC: &str = "02:61:72:63:68:01";
 const HOST_LEG: &str = "archy-host0";
 const HOST_PEER: &str = "archy-hostpeer";
 const STATE: &str = "/run/archy-nodes";
@@ -143,6 +144,9 @@ impl Fabric {
             ip(&["-n", NAMESPACE, "link", "add", BRIDGE]).args(bridge).run()?;
         }
         let inside = |args: &[&str]| ip(&["-n", NAMESPACE]).args(args).run();
+        // else it is the lowest of its ports' and changes as nodes come and go: whoever remembers the
+        // old one talks to nobody for half a minute
+        inside(&["link", "set", BRIDGE, "address", BRIDGE_MAC])?;
         inside(&["addr", "replace", &format!("{NET}.1/24"), "dev", BRIDGE])?;
         inside(&["link", "set", BRIDGE, "up"])?;
         if !have(&["-n", NAMESPACE, "link", "show", HOST_PEER])
