@@ -1,20 +1,25 @@
-// The status page, driven as a person would: `node page.js <address> <directory> <browser>`.
+// The dashboard, driven as a person would: `node page.js <address> <directory> <browser>`.
 // The node has no owner and no apps. In the directory, `ask-<what>` asks the caller to do something
 // with the node, who answers by renaming it to `done-<what>`; pictures are left there as well.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { DESKTOP, PHONE, SETTLE, open, tabTo, views } from './browser.js';
+import { DESKTOP, PHONE, SETTLE, open, still, tabTo, views } from './browser.js';
+import { go, judge } from './pages.js';
 
 const [address, directory, program] = process.argv.slice(2);
 const PASSWORD = 'correct horse battery';
+/** Most of compressed script that the first page may need (bytes). */
+const SCRIPT = 180 * 1024;
 const { browser, context, page, faults } = await open(program);
-const card = (id) => page.locator(`li[data-key="${id}"]`);
+const tile = (id) => page.locator(`li[data-key="${id}"]`);
 const button = (name) => page.getByRole('button', { name, exact: true });
-const shown = (id) => page.locator(`#${id}`).waitFor({ timeout: 30_000 });
-const state = (id, word) => card(id).locator('.state', { hasText: new RegExp(`^${word}$`) }).waitFor({ timeout: SETTLE });
+const link = (name) => page.getByRole('link', { name, exact: true });
+const text = (what) => page.getByText(what, { exact: false }).first();
+const dialog = page.getByRole('dialog');
+const is = (id, state) => page.locator(`[data-key="${id}"] .state[data-state="${state}"], [data-app="${id}"] .state[data-state="${state}"]`).first().waitFor({ timeout: SETTLE });
 
 async function ask(what) {
   await writeFile(join(directory, `ask-${what}`), '');
@@ -23,130 +28,277 @@ async function ask(what) {
     await pause(50);
   }
 }
-
-async function logIn() {
+async function signIn() {
   await page.fill('#password', PASSWORD);
   await page.keyboard.press('Enter');
-  await shown('apps');
+  await page.locator('#content h1').waitFor();
+}
+async function more(item) {
+  await button('More actions').click();
+  await page.getByRole('menuitem', { name: item }).click();
+  await dialog.waitFor();
 }
 
 const steps = {
-  async 'first visit: a password is chosen'() {
+  async 'first visit: the node gets a name and a password'() {
     await page.goto(address);
-    await shown('login');
-    assert.equal(await page.textContent('#login-title'), 'Welcome');
+    await page.getByRole('heading', { name: 'Make this node yours' }).waitFor();
     await views(page, 'first visit');
-    assert.equal(await page.evaluate(() => document.activeElement.id), 'password');
-    await page.keyboard.type('short');
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'node-name');
+    await page.keyboard.type('Our house');
+    await page.fill('#password', 'short');
     await page.keyboard.press('Enter');
-    assert.ok(await page.$eval('#password', (input) => !input.validity.valid), 'five characters must not do');
-    await logIn();
-    await page.getByText('No app is installed yet. Choose one below.').waitFor();
+    await text('It needs at least 8 characters.').waitFor();
+    await page.fill('#password', PASSWORD);
+    await page.fill('#password-again', 'another one');
+    await page.keyboard.press('Enter');
+    await text('The two passwords differ.').waitFor();
+    await views(page, 'first visit, refused');
+    await page.fill('#password-again', PASSWORD);
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Nothing is installed yet' }).waitFor();
+    await text('Our house').waitFor();
+    await page.getByText('Live', { exact: true }).waitFor();
     await views(page, 'empty node');
+    const script = await page.evaluate(() => performance.getEntriesByType('resource')
+      .filter((one) => one.name.endsWith('.js')).reduce((sum, one) => sum + one.encodedBodySize, 0));
+    assert.ok(script > 0 && script <= SCRIPT, `the first page needs ${script} bytes of script`);
   },
 
-  async 'an app is installed with the keyboard, its progress is shown, its link opens'() {
+  async 'an app is installed with the keyboard: its plan, its progress, its page'() {
+    await tabTo(page, 'Look what there is');
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Discover' }).waitFor();
+    await tile('website').waitFor();
     await tabTo(page, 'Install Website');
     await page.keyboard.press('Enter');
-    const bar = card('website').getByRole('progressbar');
-    await bar.waitFor();
-    await page.waitForFunction(() => document.activeElement.closest('#list li')?.dataset.key === 'website');
-    await state('website', 'running');
-    assert.equal(await bar.count(), 0, 'the progress bar must go');
-    await card('website').getByText('It runs.').waitFor();
-    assert.match(await card('website').locator('time').textContent(), /^Since .+ \(\d+ (s|min)\)\.$/);
-    await card('website').getByText('Port 18002 is open to your whole network.').waitFor();
-    const [tab] = await Promise.all([context.waitForEvent('page'), card('website').getByRole('link').click()]);
+    await page.locator('[data-plan] ol').first().waitFor();
+    await text('It fits this node.').waitFor();
+    await tabTo(page, 'Install Website');
+    await page.keyboard.press('Enter');
+    await page.locator('[data-install]').getByRole('progressbar').waitFor();
+    await text('Website is installed and runs.').waitFor({ timeout: SETTLE });
+    const [tab] = await Promise.all([context.waitForEvent('page'), page.locator('[data-install] a').first().click()]);
     await tab.waitForLoadState();
     assert.equal(new URL(tab.url()).port, '18002');
     assert.ok((await tab.textContent('body')).trim().length > 0, 'the app must show a page');
     await tab.close();
   },
 
-  async 'apps are stopped, started, restarted; focus and open details stay'() {
-    for (const name of ['Install Nostr relay', 'Install Mosquitto']) await button(name).click();
-    await card('website').getByText('Details').click();
-    await button('Stop Website').focus();
-    await page.keyboard.press('Enter');
-    await state('website', 'stopped');
-    assert.ok(await card('website').locator('details').evaluate((it) => it.open), 'the details must stay open');
-    await page.waitForFunction(() => document.activeElement.closest('li')?.dataset.key === 'website');
-    assert.equal(await card('website').getByRole('link').count(), 0, 'a stopped app has nothing to open');
-    await button('Start Website').click();
-    await state('website', 'running');
-    const before = await card('website').locator('time').getAttribute('data-at');
-    await button('Restart Website').click();
-    const at = (old) => Number(document.querySelector('li[data-key=website] time')?.dataset.at) > Number(old);
-    await page.waitForFunction(at, before, { timeout: SETTLE });
-    await state('website', 'running');
-    await state('mqtt', 'running');
-    await state('relay', 'running');
-    await button('Stop Mosquitto').click();
-    await state('mqtt', 'stopped');
-    assert.equal(await page.textContent('#summary'), '2 running · 1 stopped');
+  async 'two more are installed; what is offered can be searched'() {
+    for (const [id, name] of [['relay', 'Nostr relay'], ['mqtt', 'Mosquitto']]) {
+      await link('Discover').first().click();
+      await page.getByRole('searchbox').fill(name);
+      assert.equal(await page.locator('li[data-key]').count(), 1);
+      await link(`Install ${name}`).click();
+      await button(`Install ${name}`).click();
+      await text(`${name} is installed and runs.`).waitFor({ timeout: SETTLE });
+      assert.ok(page.url().endsWith(`/discover/${id}`));
+    }
+    await link('My apps').first().click();
+    await text('All 3 apps run.').waitFor({ timeout: SETTLE });
+    await page.keyboard.press('/');
+    await page.keyboard.type('web');
+    await tile('mqtt').waitFor({ state: 'detached' });
+    await page.getByRole('searchbox').fill('nothing like it');
+    await button('Show all').click();
+    await tile('mqtt').waitFor();
   },
 
-  async 'the log is shown'() {
-    await button('Log Website').click();
-    await page.locator('#log[open]').waitFor();
-    assert.ok((await page.textContent('#log-lines')).length > 0);
-    await views(page, 'log');
+  async 'an app is stopped, started and restarted from its page; the focus stays'() {
+    await tile('website').getByRole('link', { name: 'Website', exact: true }).click();
+    await text('It runs.').waitFor();
+    await button('Stop').focus();
+    await page.keyboard.press('Enter');
+    await is('website', 'stopped');
+    await text('What happens next').waitFor();
+    assert.equal(await page.getByRole('link', { name: /^Open/ }).count(), 0, 'a stopped app has nothing to open');
+    await page.locator('[data-repair]').click();
+    await is('website', 'running');
+    const since = () => page.locator('dl time').first().getAttribute('data-at');
+    const before = await since();
+    await button('Restart').click();
+    await is('website', 'starting');
+    await is('website', 'running');
+    assert.ok(Number(await since()) > Number(before), 'the time must be new');
+  },
+
+  async 'somebody stops it past the dashboard: it says so, and mends it'() {
+    await ask('break');
+    await text('was stopped past Archipelago.').waitFor({ timeout: SETTLE });
+    await text('somebody past Archipelago').waitFor();
+    await views(page, 'stopped from outside');
+    await page.locator('[data-repair]').click();
+    await is('website', 'running');
+  },
+
+  async 'its log: followed, searched, downloaded'() {
+    await link('Log').click();
+    await page.locator('[data-log] > div').first().waitFor();
+    await page.getByRole('searchbox').fill('nothing like it');
+    await text('No line holds').waitFor();
+    await page.getByRole('searchbox').fill('');
+    const [file] = await Promise.all([page.waitForEvent('download'), button('Download').click()]);
+    assert.equal(file.suggestedFilename(), 'website.log');
+    assert.ok((await readFile(await file.path(), 'utf8')).length > 0, 'the log must not be empty');
+  },
+
+  async 'its settings: refused where they will not do, then saved and in force'() {
+    await link('Settings').click();
+    const title = page.getByLabel('Title');
+    await title.fill('x'.repeat(61));
+    await button('Save').click();
+    await text('At most 60 characters.').waitFor();
+    assert.equal(await title.getAttribute('aria-invalid'), 'true');
+    await title.fill('Welcome to our house');
+    await button('Save').click();
+    await text('Saved.').waitFor();
+    await is('website', 'running');
+    const answer = await context.request.get(`http://${new URL(address).hostname}:18002/`);
+    assert.match(await answer.text(), /Welcome to our house/);
+    await link('History').click();
+    await page.locator('#content details summary').first().click();
+    await page.locator('#content details[open] ol li').first().waitFor();
+  },
+
+  async 'addresses have a code; a question goes away with Escape and gives the focus back'() {
+    await link('Overview').click();
+    const code = page.getByRole('button', { name: /^Show the QR code/ });
+    await code.focus();
+    await page.keyboard.press('Enter');
+    await dialog.getByRole('img').waitFor();
+    await views(page, 'code');
     await page.keyboard.press('Escape');
-    await card('website').getByText('Details').click();
+    await dialog.waitFor({ state: 'detached' });
+    assert.match(await page.evaluate(() => document.activeElement.getAttribute('aria-label')), /^Show the QR code/);
+  },
+
+  async 'a newer version is offered, shown before it is done, and taken back'() {
+    await ask('newer');
+    await page.reload();
+    await text('Update to 1.26.1').waitFor();
+    await more('Update to 1.26.1');
+    await dialog.locator('ol').first().waitFor();
+    await views(page, 'update');
+    await dialog.getByRole('button', { name: 'Update', exact: true }).click();
+    await is('website', 'updating');
+    await page.getByRole('progressbar').first().waitFor();
+    await is('website', 'running');
+    await text('Update to 1.26.1').waitFor({ state: 'detached' });
+    await more('Go back to the version before');
+    await dialog.locator('ol').first().waitFor();
+    await dialog.getByRole('button', { name: 'Go back', exact: true }).click();
+    await is('website', 'updating');
+    await is('website', 'running');
+    await text('Update to 1.26.1').waitFor();
+    await ask('older');
+  },
+
+  async 'every page, in every size and scheme, and in German'() {
+    await page.reload();
+    await judge(page, 'website', 'git', directory);
+    await go(page, '/system/settings');
+    await page.locator('#language').selectOption('de');
+    await page.getByRole('heading', { name: 'Dieser Browser' }).waitFor();
+    await views(page, 'in German');
+    await go(page, '/');
+    await text('Alle 3 Apps laufen.').waitFor();
+    await views(page, 'apps in German');
+    await go(page, '/system/settings');
+    await page.locator('#language').selectOption('auto');
+  },
+
+  async 'the node’s health is looked at, its name changed, the theme chosen'() {
+    await go(page, '/system/health');
+    await text(/checks? passed/).waitFor();
+    await go(page, '/system/settings');
+    await page.fill('#node-name', 'Home');
+    await button('Save').click();
+    await text('The node has a new name.').waitFor();
+    await page.getByText('Dark', { exact: true }).click();
+    assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'dark');
+    await page.getByText('As the device', { exact: true }).click();
   },
 
   async 'pictures of the dashboard'() {
-    await views(page, 'dashboard');
+    await go(page, '/');
+    await tile('website').waitFor();
+    await page.locator('[aria-label="Messages"] > div').first().waitFor({ state: 'detached' });
     for (const [name, size] of [['desktop', DESKTOP], ['phone', PHONE]]) {
       await page.setViewportSize(size);
       await page.evaluate(() => { document.activeElement.blur(); scrollTo(0, 0); });
       await page.mouse.move(0, 0);
+      await still(page);
       await page.screenshot({ path: join(directory, `dashboard-${name}.png`) });
     }
   },
 
+  async 'without subscriptions the node is asked now and then'() {
+    await page.routeWebSocket(/\/ws\/state/, (socket) => socket.close());
+    await page.reload();
+    await page.getByText('Every 5 s', { exact: true }).waitFor();
+    await is('mqtt', 'running');
+    await page.unrouteAll();
+  },
+
   async 'the daemon goes away: the page says so, the apps go on, it comes back by itself'() {
+    const fresh = await context.newPage(); // without the closed subscriptions of the step before
+    fresh.setDefaultTimeout(15_000);
+    await fresh.goto(address);
+    await fresh.getByText('Live', { exact: true }).waitFor();
+    await fresh.evaluate(() => navigator.serviceWorker.ready.then(() => true));
     await ask('stop');
-    await shown('lost');
-    await page.getByText(/Last seen \d+ s ago\./).waitFor();
-    await views(page, 'node away');
-    await page.screenshot({ path: join(directory, 'away.png') });
-    await button('Start Mosquitto').click();
-    await page.getByText('That was probably not done.').waitFor();
+    const banner = fresh.locator('[data-banner="away"]');
+    await banner.waitFor({ timeout: 30_000 });
+    await banner.getByText(/What you see is .+ old\./).waitFor();
+    await views(fresh, 'node away');
+    await fresh.screenshot({ path: join(directory, 'away.png') });
+    // the page itself opens as well, with what was known last
+    await fresh.reload();
+    await fresh.locator('li[data-key="website"]').waitFor();
+    await banner.waitFor();
+    await fresh.locator('li[data-key="mqtt"]').getByRole('link', { name: 'Mosquitto', exact: true }).click();
+    await fresh.getByRole('button', { name: 'Stop', exact: true }).click();
+    await fresh.getByText('That was probably not done.', { exact: false }).waitFor();
     await ask('start');
-    await page.locator('#lost').waitFor({ state: 'hidden', timeout: 60_000 });
-    await page.locator('#message').waitFor({ state: 'hidden' });
-    await state('website', 'running');
-    await button('Start Mosquitto').click(); // the connection carries changes again
-    await state('mqtt', 'running');
+    await banner.waitFor({ state: 'detached', timeout: 60_000 });
+    await fresh.getByText('Live', { exact: true }).waitFor();
+    await fresh.getByRole('button', { name: 'Stop', exact: true }).click(); // the connection carries changes again
+    await fresh.locator('.state[data-state="stopped"]').waitFor({ timeout: SETTLE });
+    await fresh.close();
   },
 
-  async 'an app is uninstalled, after a question'() {
-    await button('Uninstall Mosquitto').click();
-    await views(page, 'question');
+  async 'an app is uninstalled, after a question that says what stays'() {
+    await page.goto(`${address}apps/mqtt`);
+    await more('Uninstall');
+    await dialog.locator('[data-stays] li').first().waitFor();
+    await text('Stays on the node').waitFor();
+    await views(page, 'uninstall');
+    await dialog.getByText('Delete its data as well').click();
+    await text('Goes for ever').waitFor();
     await page.keyboard.press('Escape');
-    await button('Uninstall Mosquitto').click();
-    await page.locator('#remove-now').click();
-    await button('Install Mosquitto').waitFor({ timeout: SETTLE });
-    assert.equal(await card('mqtt').locator('.state').count(), 0);
+    await more('Uninstall');
+    await dialog.getByRole('button', { name: 'Uninstall', exact: true }).click();
+    await tile('website').waitFor();
+    await tile('mqtt').waitFor({ state: 'detached', timeout: SETTLE });
   },
 
-  async 'logged out, a wrong password, an ended session'() {
-    await button('Log out').click();
-    await shown('login');
-    await page.getByText('You are logged out.').waitFor();
-    assert.equal(await page.locator('#list li').count(), 0, 'nothing may stay to be read');
+  async 'signed out, a wrong password, an ended session'() {
+    await button('Sign out').first().click();
+    await text('You are signed out.').waitFor();
+    assert.equal(await page.locator('li[data-key]').count(), 0, 'nothing may stay to be read');
+    assert.equal(await page.evaluate(() => localStorage.getItem('archipelago.last-known')), null);
     await page.fill('#password', 'not this one');
     await page.keyboard.press('Enter');
-    await page.getByText('This is not the password. Try again.').waitFor();
+    await text('This is not the password. Try again.').waitFor();
     await views(page, 'wrong password');
-    await logIn();
-    await card('website').waitFor();
+    await signIn();
+    await tile('website').waitFor();
     await context.clearCookies();
-    await button('Log Website').click();
-    await page.getByText('Your session has ended. Log in again.').waitFor();
-    await logIn();
-    await state('website', 'running');
+    await go(page, '/apps/website/settings');
+    await text('Your session has ended. Sign in again.').waitFor();
+    await signIn();
+    await is('website', 'running');
   },
 };
 
@@ -160,7 +312,9 @@ try {
 } catch (error) {
   code = 1;
   console.error(error.stack, '\nfaults inside the page:', faults);
-  await page.screenshot({ path: join(directory, 'failed.png'), fullPage: true }).catch(() => {});
+  for (const [at, one] of context.pages().entries()) {
+    await one.screenshot({ path: join(directory, `failed-${at}.png`), fullPage: true }).catch(() => {});
+  }
 }
 await browser.close();
 process.exit(code);

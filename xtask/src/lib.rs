@@ -4,6 +4,7 @@
 pub mod bench;
 pub mod cache;
 pub mod codegen;
+pub mod corpora;
 pub mod desktop;
 pub mod dist;
 pub mod gate;
@@ -14,4 +15,5 @@ pub mod sh;
 pub mod test;
 pub mod tidy;
 pub mod up;
+pub mod web;
 pub mod workspace;

@@ -2,7 +2,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{bench, codegen, dist, gate, images, node, sh, test, tidy, up, workspace};
+use xtask::{bench, codegen, corpora, dist, gate, images, node, sh, test, tidy, up, workspace};
 
 /// Tasks of this workspace.
 #[derive(Debug, Parser)]
@@ -37,6 +37,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Import the apps of other stores and write the scorecard in `docs/importers.md`.
+    Corpora(corpora::CorporaArgs),
     /// Build the Debian package.
     Dist,
 }
@@ -49,6 +51,7 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Test(args) => test::run(&args),
         Task::Bench(args) => bench::run(&args).map(done),
         Task::Gate(args) => gate::run(&args).map(done),
+        Task::Corpora(args) => corpora::run(&args),
         Task::Tidy => tidy::run(),
         Task::Codegen { check: true } => codegen::check(),
         Task::Codegen { check: false } => codegen::write().map(done),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::cache::Cache;
 use crate::sh::{self, Cmd};
 use crate::workspace::{self, AttachedOk, Profile};
-use crate::{platform, tidy};
+use crate::{platform, tidy, web};
 
 /// Tools that cargo installs when they are missing: program, crate, version.
 const TOOLS: &[(&str, &str, &str)] =
@@ -43,6 +43,7 @@ const QUICK: &[Lane] = &[
         anyhow::ensure!(tidy::run()? == ExitCode::SUCCESS, "see the findings above");
         Ok(())
     }),
+    ("dashboard", |_| web::test()),
     ("licences and sources", |_| deny()),
     ("tests in memory", |_| {
         workspace::cargo(&["nextest", "run", "--locked", "--workspace"])?.attached_ok()

@@ -68,11 +68,12 @@ pub struct Programs {
     pub health: PathBuf,
 }
 
-/// Builds the programs.
+/// Builds the programs, the dashboard inside the daemon first.
 ///
 /// # Errors
 /// The compiler's.
 pub fn programs(profile: Profile) -> anyhow::Result<Programs> {
+    crate::web::build()?;
     let mut args = vec!["build", "--locked", "-p", "archipelago", "-p", "archy"];
     if profile == Profile::Release {
         args.push("--release");

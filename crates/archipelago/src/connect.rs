@@ -10,6 +10,7 @@ use archy_store::Store;
 use archy_types::{Timestamp, UserError};
 use tokio::task::JoinHandle;
 
+use crate::app_gate::Standing;
 use crate::clock;
 use crate::config::Config;
 use crate::guard::Doubt;
@@ -58,7 +59,9 @@ pub async fn connect(
     store: Store,
 ) -> Result<(Backends, JoinHandle<()>), UserError> {
     let doubt = Arc::new(Doubt::default());
-    let host = SystemHost::new(host_config(config))?.doubting(doubt.clone());
+    let standing = Standing::default();
+    let host = SystemHost::new(host_config(config))?;
+    let host = host.doubting(doubt.clone()).gated(standing.clone());
     let hints = host.watch();
     let ledger = Arc::new(StoreLedger::new(store));
     let tuning = Tuning { keep_previous: config.keep_snapshots, ..Tuning::default() };
@@ -75,6 +78,7 @@ pub async fn connect(
         survey: host,
         last_pass,
         doubt,
+        standing,
     };
     Ok((backends, running))
 }

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
+use crate::app_gate;
 use crate::config::Config;
 use crate::lifecycle;
 use crate::net::activation::Handed;
@@ -75,7 +76,7 @@ impl Daemon {
             server.unix(listener, app.config.uid);
         }
         if let Some(certs) = &certs {
-            let tls = certs.server_config().map_err(|error| {
+            let tls = certs.server_config(&[b"http/1.1"]).map_err(|error| {
                 UserError::new("tls-unusable", format!("TLS cannot be used: {error}."))
             })?;
             bound.https.into_iter().for_each(|listener| server.https(listener, tls.clone()));
@@ -85,6 +86,7 @@ impl Daemon {
         let plain = Server::new(plain, limits, stop, tasks.clone());
         bound.http.into_iter().for_each(|listener| plain.http(listener));
         lifecycle::spawn(&app, certs.clone(), &tasks);
+        app_gate::spawn(&app, certs.as_ref(), &tasks);
         for address in &https {
             tracing::info!(%address, "serving HTTPS");
         }

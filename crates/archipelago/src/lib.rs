@@ -3,15 +3,17 @@
 //! A library with a thin `main`, so that tests run a whole daemon in their own process on a fake
 //! engine. `config` says where things are; `host` and `ledger` implement the engine's ports with
 //! the adapters; `sources` is what the server asks of the host beside the engine; `net` accepts,
-//! `web` routes, `rpc` checks and dispatches, `state` publishes, `auth` knows who is who.
+//! `web` routes, `dashboard` is the page, `rpc` checks and dispatches, `state` publishes, `auth` knows who is who.
 
 pub mod app;
+pub mod app_gate;
 pub mod auth;
 pub mod catalog;
 pub mod clock;
 pub mod config;
 pub mod connect;
 pub mod daemon;
+pub mod dashboard;
 pub mod doctor;
 pub mod guard;
 pub mod host;

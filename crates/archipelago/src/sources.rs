@@ -11,6 +11,7 @@ use archy_plan::Known;
 use archy_types::UserError;
 use futures_util::future::BoxFuture;
 
+use crate::app_gate::Standing;
 use crate::guard::Doubt;
 use crate::logs::LogSource;
 use crate::survey::SurveySource;
@@ -65,6 +66,8 @@ pub struct Backends {
     pub last_pass: Arc<AtomicI64>,
     /// Whether the wall clock is to be trusted.
     pub doubt: Arc<Doubt>,
+    /// Where the app gate stands.
+    pub standing: Standing,
     /// A closer look at the host, and mends.
     pub survey: Arc<dyn SurveySource>,
 }

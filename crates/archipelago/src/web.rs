@@ -1,4 +1,4 @@
-//! The routes: RPC, subscription, health, and the built-in pages with their security headers.
+//! The routes: RPC, subscription, health, the dashboard; and the security headers of all of them.
 
 use std::sync::Arc;
 
@@ -6,44 +6,33 @@ use archy_api::paths;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Query, Request, State};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, header};
 use serde::Deserialize;
 
 use crate::app::{App, VERSION};
+use crate::dashboard;
 use crate::net::Peer;
 use crate::rpc::{self, Reply, access, errors};
 use crate::state::socket;
 use crate::{clock, state};
 
-/// Nothing but our own files; no inline script or style, no frames.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-                      img-src 'self' data:; base-uri 'none'; form-action 'none'; \
-                      frame-ancestors 'none'";
-
-/// The pages: path, type, text.
-const PAGES: [(&str, &str, &str); 3] = [
-    ("/", "text/html; charset=utf-8", include_str!("../assets/index.html")),
-    ("/app.js", "text/javascript; charset=utf-8", include_str!("../assets/app.js")),
-    ("/style.css", "text/css; charset=utf-8", include_str!("../assets/style.css")),
-];
+/// What is no page may load nothing at all.
+const POLICY: &str =
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Everything that HTTPS and the unix socket serve.
 pub fn router(app: Arc<App>) -> Router {
-    let mut router = Router::new()
+    Router::new()
         .route(paths::RPC, post(rpc::handle))
         .route(paths::LOGS, get(rpc::logs::stream))
         .route(paths::STATE, get(subscribe))
-        .merge(open_routes());
-    for (path, kind, text) in PAGES {
-        let page = move || async move {
-            ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], text)
-        };
-        router = router.route(path, get(page));
-    }
-    router.fallback(missing).layer(middleware::from_fn(protect)).with_state(app)
+        .merge(open_routes())
+        .fallback(dashboard::serve)
+        .layer(middleware::from_fn(protect))
+        .with_state(app)
 }
 
 /// Routes that plain HTTP answers as well.
@@ -54,15 +43,13 @@ pub fn open_routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     )
 }
 
-async fn missing() -> Response {
-    (StatusCode::NOT_FOUND, "Not found.\n").into_response()
-}
-
 async fn protect(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert_with(|| HeaderValue::from_static(POLICY));
     for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),

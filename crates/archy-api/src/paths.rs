@@ -10,6 +10,8 @@ pub const STATE: &str = "/ws/state";
 pub const SESSION_COOKIE: &str = "session";
 /// Name of the cookie whose value is repeated in [`CSRF_HEADER`].
 pub const CSRF_COOKIE: &str = "csrf_token";
+/// Name of the cookie that restores a session.
+pub const REMEMBER_COOKIE: &str = "remember";
 /// Header that repeats the value of [`CSRF_COOKIE`].
 pub const CSRF_HEADER: &str = "x-csrf-token";
 /// The daemon's socket on a node, below `/run`.

@@ -2,11 +2,11 @@
 //! before what an operation left undone is itself in the journal.
 
 use archy_plan::DesiredState;
-use archy_types::{Actor, AppId, OperationId};
+use archy_types::{Actor, AppId, OperationId, UserError};
 
 use crate::operation::{Job, OperationKind};
 use crate::ports::{Clock, Ending, Host, Ledger};
-use crate::task::Engine;
+use crate::task::{Engine, Entry};
 
 /// An end that the journal does not hold yet.
 #[derive(Debug)]
@@ -16,12 +16,45 @@ pub(crate) struct Unnoted {
     pub(crate) ending: Ending,
     /// The operation stopped units to start them again, and did not come to that.
     pub(crate) owes_start: bool,
+    /// It failed, and that it goes back could not be journaled: it is not over then.
+    pub(crate) return_owed: Option<Box<ReturnOwed>>,
+}
+
+/// An operation that is still to go back to what was before it.
+#[derive(Debug)]
+pub(crate) struct ReturnOwed {
+    pub(crate) job: Job,
+    pub(crate) failure: Failure,
+}
+
+/// What an update or a migration failed with.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    pub(crate) told: UserError,
+    /// The new version may have run on the data.
+    pub(crate) ran: bool,
+}
+
+impl Unnoted {
+    /// One of an operation that gave way to a newer wish.
+    pub(crate) const fn superseded(app: AppId, operation: OperationId) -> Self {
+        let ending = Ending::Superseded;
+        Self { app, operation, ending, owes_start: false, return_owed: None }
+    }
 }
 
 impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
     /// Notes the ends that are not noted yet.
     pub(crate) async fn note_endings(&mut self) {
         for mut end in std::mem::take(&mut self.unnoted) {
+            if let Some(owed) = &end.return_owed
+                && self.still_returns(owed)
+            {
+                if !self.begin_return(owed).await {
+                    self.unnoted.push(end);
+                }
+                continue;
+            }
             if end.owes_start && !self.open_start(&end.app).await {
                 self.unnoted.push(end);
                 continue;
@@ -35,6 +68,36 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
                 self.unnoted.push(end);
             }
         }
+    }
+
+    /// Nothing was asked for since that changes more than whether the app runs.
+    fn still_returns(&self, owed: &ReturnOwed) -> bool {
+        let asked = &owed.job.app;
+        self.apps.get(&asked.manifest.id).is_some_and(|entry| {
+            let desired = &entry.desired;
+            !desired.is_leaving()
+                && desired.digest == asked.digest
+                && desired.settings == asked.settings
+                && desired.adopted == asked.adopted
+                && (owed.job.kind == OperationKind::Migrate
+                    || entry.previous.as_ref().map(|p| p.replaced_by) == Some(asked.generation))
+        })
+    }
+
+    /// Journals that an operation goes back, and takes it up again. False when that has to wait.
+    async fn begin_return(&mut self, owed: &ReturnOwed) -> bool {
+        let id = &owed.job.app.manifest.id;
+        if self.apps.get(id).is_none_or(Entry::busy) {
+            return false;
+        }
+        let Some(back) = self.back(id, &owed.job, &owed.failure).await else { return false };
+        if let Some(entry) = self.apps.get_mut(id) {
+            let back_to = Some(owed.failure.told.clone());
+            let job =
+                Job { app: back.app, back: back_to, fresh: false, look: None, ..owed.job.clone() };
+            entry.queue.push_back(job);
+        }
+        true
     }
 
     /// Journals a start for what an operation stopped, unless a newer wish is there. To the next
@@ -68,9 +131,7 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         let (dropped, kept): (Vec<Job>, Vec<Job>) = waiting.into_iter().partition(which);
         entry.queue = kept.into();
         for job in dropped {
-            let (app, operation) = (id.clone(), job.operation);
-            let ending = Ending::Superseded;
-            self.unnoted.push(Unnoted { app, operation, ending, owes_start: false });
+            self.unnoted.push(Unnoted::superseded(id.clone(), job.operation));
         }
         self.note_endings().await;
     }

@@ -6,6 +6,7 @@ use archy_plan::{DesiredApp, Observed, Plan};
 use archy_types::{AppId, OperationId, UserError};
 use tokio::sync::oneshot;
 
+use crate::endings::Failure;
 use crate::handle::{Accepted, Command, Request};
 use crate::status::OperationView;
 use crate::worker::Outcome;
@@ -49,11 +50,8 @@ pub(crate) struct Checked {
 #[derive(Debug)]
 pub(crate) struct TurnBack {
     pub(crate) app: AppId,
-    pub(crate) operation: OperationId,
     /// Why.
-    pub(crate) error: UserError,
-    /// The new version may have run on the data.
-    pub(crate) ran: bool,
+    pub(crate) failure: Failure,
     /// The desired state of before under a new generation, and all apps with it.
     pub(crate) reply: oneshot::Sender<Option<Back>>,
 }

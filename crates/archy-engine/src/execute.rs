@@ -154,6 +154,9 @@ async fn execute<H: Host>(
             plain(cx.host.make_directory(id, path, *owner).await)
         }
         Step::GenerateSecret { name, kind } => plain(cx.host.generate_secret(name, *kind).await),
+        Step::ComposePodmanSecret { name, template, hash } => {
+            plain(cx.host.compose_secret(name, template, hash).await)
+        }
         Step::SyncPodmanSecret { name } => plain(cx.host.sync_secret(name).await),
         Step::MakeCert { index } => make_cert(cx, *index).await,
         Step::WriteFile { path } => write_file(cx, path).await,

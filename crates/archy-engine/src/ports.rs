@@ -2,6 +2,7 @@
 //! the adapters; tests implement them with a fake host.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,9 @@ use archy_manifest::Manifest;
 use archy_manifest::model::{ImageSource, Owner, ReadyCheck, SecretKind, Service, SettingKind};
 use archy_manifest::template::Template;
 use archy_plan::{DesiredApp, LegacyStep, Observed, Plan};
-use archy_types::{Actor, AppId, Cause, Generation, OperationId, Timestamp, UserError};
+use archy_types::{
+    Actor, AppId, Cause, Generation, OperationId, ServiceName, Timestamp, UserError,
+};
 
 /// Why the host did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +38,8 @@ pub struct Interest {
     pub measured: Vec<AppId>,
     /// Adopted apps, whose containers Archipelago did not make.
     pub adopted: Vec<DesiredApp>,
+    /// Build contexts whose content matters: the app's service, and the directory.
+    pub contexts: Vec<(AppId, ServiceName, PathBuf)>,
     /// Manifests whose containers are looked for among those that Archipelago did not make.
     pub candidates: Vec<Arc<Manifest>>,
 }
@@ -46,6 +51,7 @@ impl Interest {
         let mut interest = Self::default();
         for app in apps {
             interest.add(&app.manifest);
+            interest.contexts.extend(contexts(app));
             if app.adopted.is_some() {
                 interest.adopted.push(app.clone());
             }
@@ -53,6 +59,7 @@ impl Interest {
         for app in all {
             if !interest.apps.iter().any(|known| known.id == app.manifest.id) {
                 interest.apps.push(app.manifest.clone());
+                interest.contexts.extend(contexts(app));
             }
         }
         interest
@@ -80,6 +87,18 @@ impl Interest {
             }
         }
     }
+}
+
+/// The build contexts of an app that has a package.
+fn contexts(app: &DesiredApp) -> impl Iterator<Item = (AppId, ServiceName, PathBuf)> {
+    let package = app.package_dir.as_deref().filter(|_| !app.is_leaving());
+    let services = app.manifest.services.iter();
+    services.filter_map(move |(name, service)| match &service.source {
+        ImageSource::Build { context, .. } => {
+            Some((app.manifest.id.clone(), name.clone(), package?.join(context)))
+        }
+        ImageSource::Image(_) => None,
+    })
 }
 
 /// Names of all secret files that an app can use: its secrets with their plaintexts, and its
@@ -172,6 +191,14 @@ pub trait Containers: Send + Sync + 'static {
     fn remove_volume(&self, name: &str) -> impl Future<Output = HostResult<()>> + Send;
     /// Hands the secret file of this name to Podman.
     fn sync_secret(&self, name: &str) -> impl Future<Output = HostResult<()>> + Send;
+    /// Fills the secrets into a template, hands the result to Podman under a name of its own, and
+    /// writes the hash beside it.
+    fn compose_secret(
+        &self,
+        name: &str,
+        template: &str,
+        hash: &str,
+    ) -> impl Future<Output = HostResult<()>> + Send;
     /// Takes a secret back from Podman.
     fn remove_secret(&self, name: &str) -> impl Future<Output = HostResult<()>> + Send;
     /// Runs a command in a container.

@@ -40,6 +40,9 @@ impl Fingerprint {
                 hashes.get(&name).hash(&mut hasher);
             }
         }
+        // a build's image is named by its context, or is the owner's own
+        archy_plan::contexts(app, observed).hash(&mut hasher);
+        archy_plan::local_images(app, observed).hash(&mut hasher);
         Self(hasher.finish())
     }
 }

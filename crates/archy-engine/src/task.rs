@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
-use crate::endings::Unnoted;
+use crate::endings::{ReturnOwed, Unnoted};
 use crate::event::Event;
 use crate::handle::{Command, Handle};
 use crate::leap::Leap;
@@ -220,9 +220,7 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         while let Some(operation) = open.pop() {
             let newest = self.apps.get_mut(&operation.app).filter(|entry| entry.queue.is_empty());
             let Some(entry) = newest else {
-                let (app, operation) = (operation.app, operation.id);
-                let ending = Ending::Superseded;
-                self.unnoted.push(Unnoted { app, operation, ending, owes_start: false });
+                self.unnoted.push(Unnoted::superseded(operation.app, operation.id));
                 continue;
             };
             let kind = match OperationKind::parse(&operation.kind) {
@@ -312,7 +310,8 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
                 match self.worker_apps.remove(&error.id()) {
                     Some((app, operation)) => {
                         let ending = Ending::Failed(failure);
-                        Event::Ended(app, operation, Outcome { ending, owes_start: true })
+                        let outcome = Outcome { ending, owes_start: true, return_owed: None };
+                        Event::Ended(app, operation, outcome)
                     }
                     None => Event::Hint,
                 }
@@ -416,6 +415,7 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
             owes_start: self.resumed.remove(&job.operation) || job.makes_up(),
             goes_back: false,
             data_of: None,
+            return_owed: None,
         };
         entry.failed = None;
         entry.refused = None;
@@ -426,12 +426,16 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
     }
 
     async fn finished(&mut self, app: &AppId, operation: OperationId, outcome: Outcome) {
-        let Outcome { ending, owes_start } = outcome;
+        let Outcome { ending, owes_start, return_owed } = outcome;
         log_ending(app, operation, &ending);
+        let work = self.apps.get_mut(app).and_then(|entry| entry.work.take());
+        let job = work.as_ref().map(|work| work.job.clone());
+        let return_owed =
+            job.zip(return_owed).map(|(job, failure)| Box::new(ReturnOwed { job, failure }));
         let (id, end) = (app.clone(), ending.clone());
-        self.unnoted.push(Unnoted { app: id, operation, ending: end, owes_start });
+        self.unnoted.push(Unnoted { app: id, operation, ending: end, owes_start, return_owed });
+        let Some(work) = work else { return };
         let Some(entry) = self.apps.get_mut(app) else { return };
-        let Some(work) = entry.work.take() else { return };
         let gone = match &ending {
             Ending::Done => work.job.removes(),
             Ending::RolledBack(_) => work.job.fresh,

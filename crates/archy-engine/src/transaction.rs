@@ -3,9 +3,10 @@
 use std::sync::atomic::AtomicU32;
 
 use archy_plan::{Check, DataDue, DesiredApp, Observed, Plan, Step};
-use archy_types::{AppId, OperationId, Timestamp, UserError};
+use archy_types::{AppId, Timestamp, UserError};
 use tokio::sync::oneshot;
 
+use crate::endings::Failure;
 use crate::event::{Back, Event, TurnBack};
 use crate::handle::RequestKind;
 use crate::operation::{Job, OperationKind};
@@ -38,23 +39,21 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
     /// Puts the desired state of before an update in place of the update's, for a worker whose
     /// update failed. What was asked for meanwhile (a stop, a removal) stands.
     pub(crate) async fn turn_back(&mut self, turn: TurnBack) {
-        let back = self.back(&turn.app, turn.operation, &turn.error, turn.ran).await;
+        let work = self.apps.get(&turn.app).and_then(|entry| entry.work.as_ref());
+        let back = match work.map(|work| work.job.clone()) {
+            Some(job) => self.back(&turn.app, &job, &turn.failure).await,
+            None => None,
+        };
         // the worker is gone: the engine is going down
         drop(turn.reply.send(back));
     }
 
-    async fn back(
-        &mut self,
-        id: &AppId,
-        operation: OperationId,
-        error: &UserError,
-        ran: bool,
-    ) -> Option<Back> {
-        let now = self.world.clock.now();
+    /// As [`Engine::turn_back`], for a job at work or one that ended. Nothing when the journal cannot
+    /// be written, or nothing is kept of what was before.
+    pub(crate) async fn back(&mut self, id: &AppId, job: &Job, failure: &Failure) -> Option<Back> {
+        let (now, operation) = (self.world.clock.now(), job.operation);
         let entry = self.apps.get_mut(id)?;
-        let migrates =
-            entry.work.as_ref().is_some_and(|work| work.job.kind == OperationKind::Migrate);
-        let app = if migrates {
+        let app = if job.kind == OperationKind::Migrate {
             crate::adopt::before_migration(&entry.desired, now)
         } else {
             let previous = entry.previous.as_ref()?;
@@ -65,12 +64,12 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
                 state: desired.state,
                 actor: desired.actor.clone(),
                 since: now,
-                data_due: ran.then_some(DataDue::Restore { snapshot, wish: generation }),
+                data_due: failure.ran.then_some(DataDue::Restore { snapshot, wish: generation }),
                 ..previous.app.clone()
             }
         };
-        if let Err(failure) = self.world.ledger.turn_back(operation, &app, error).await {
-            tracing::error!(app = %id, %operation, error = %failure,
+        if let Err(error) = self.world.ledger.turn_back(operation, &app, &failure.told).await {
+            tracing::error!(app = %id, %operation, %error,
                 "an update could not be turned back");
             return None;
         }
@@ -125,13 +124,14 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
             _ => false,
         };
         let (reply, answer) = oneshot::channel();
-        let (id, operation) = (app.manifest.id.clone(), self.job.operation);
-        let turn = TurnBack { app: id, operation, error: told.clone(), ran, reply };
+        let failure = Failure { told: told.clone(), ran };
+        let turn = TurnBack { app: app.manifest.id.clone(), failure: failure.clone(), reply };
         let sent = self.events.send(Event::TurnBack(Box::new(turn))).await;
         let Some(Back { app, all }) = (match sent {
             Ok(()) => answer.await.ok().flatten(),
             Err(_) => None,
         }) else {
+            self.return_owed = Some(failure);
             return Ending::Failed(told);
         };
         self.job.app = app;

@@ -9,6 +9,7 @@ use archy_plan::{DesiredApp, DesiredState, Intent, LegacyStep, Observed, Plan, P
 use archy_types::{Timestamp, UserError};
 use tokio::sync::{Mutex, mpsc, watch};
 
+use crate::endings::Failure;
 use crate::event::Event;
 use crate::execute::{self, Context, batches, bounded, step_deadline};
 use crate::operation::{Job, OperationKind};
@@ -68,6 +69,8 @@ pub(crate) struct Worker<H, L, C> {
     pub(crate) goes_back: bool,
     /// When the data was saved that it goes back to.
     pub(crate) data_of: Option<Timestamp>,
+    /// What it failed with, when it could not be journaled that it goes back.
+    pub(crate) return_owed: Option<Failure>,
 }
 
 /// How a worker ended; the engine notes it.
@@ -76,6 +79,8 @@ pub(crate) struct Outcome {
     pub(crate) ending: Ending,
     /// What it stopped for a change is still to be started.
     pub(crate) owes_start: bool,
+    /// It is still to go back, for this failure.
+    pub(crate) return_owed: Option<Failure>,
 }
 
 /// Why a round ended early.
@@ -111,7 +116,7 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
         let owes_start = self.owes_start
             && self.job.app.state == DesiredState::Running
             && matches!(ending, Ending::Failed(_));
-        Outcome { ending, owes_start }
+        Outcome { ending, owes_start, return_owed: self.return_owed }
     }
 
     /// Takes back an install that failed before anything ran: nothing is left behind.
@@ -211,9 +216,9 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
             progress(Progress { text, percent: None });
             if matches!(planned.step, Step::StartUnits { .. }) {
                 started.fetch_add(1, Ordering::Relaxed);
-                self.owes_start = false;
             }
-            self.owes_start |= matches!(planned.step, Step::StopUnits { .. });
+            let starts = matches!(planned.step, Step::StartUnits { .. });
+            self.owes_start = (self.owes_start && !starts) || stops(&planned.step);
             let reads = planned.step == Step::Reload;
             if reads || changes_units(&planned.step) {
                 *self.world.unread.lock().await = !reads;
@@ -222,6 +227,10 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
             if let Err(stop) = done.await {
                 *self.world.unread.lock().await |= reads;
                 return Err(stop);
+            }
+            if matches!(planned.step, Step::Legacy(LegacyStep::StartContainers { .. })) {
+                // no unit tells that one of these has failed
+                self.owes_start = false;
             }
             if matches!(planned.step, Step::PruneSnapshots { .. }) {
                 // a pass tries again what a full queue loses
@@ -325,6 +334,10 @@ fn starts_from_written(plan: &Plan) -> bool {
     let starts = |planned: &PlannedStep| matches!(planned.step, Step::StartUnits { .. });
     let writes = |planned: &PlannedStep| matches!(planned.step, Step::WriteUnitFile { .. });
     plan.steps.iter().position(writes) < plan.steps.iter().rposition(starts)
+}
+
+const fn stops(step: &Step) -> bool {
+    matches!(step, Step::StopUnits { .. } | Step::Legacy(LegacyStep::StopContainers { .. }))
 }
 
 /// Steps that only wait for somebody else, and that a resumed operation can take up again.

@@ -112,6 +112,7 @@ pub enum Fault {
 const NODE_CODES: &[&str] = &[
     "disk-full",
     "disk-low",
+    "inodes-low",
     "space-low",
     "memory-low",
     "pull-timeout",

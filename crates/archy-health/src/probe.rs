@@ -4,14 +4,19 @@ use std::{
     io::{self, Read as _, Write as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _},
     path::Path,
-    process::{self, Stdio},
     time::{Duration, Instant},
 };
 
 use crate::args::{Command, Expect, Probe};
 
+mod exec;
+mod load;
 mod starting;
 mod young;
+
+/// Begins what is said when it cannot be known how the app is. It counts as well, so that nothing is
+/// ended for its sake; the daemon reads it and shows the health as unknown.
+const UNKNOWN: &str = "unknown: ";
 
 /// How often something that is waited for is looked at.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -24,10 +29,26 @@ pub(crate) fn run(command: &Command) -> Result<String, String> {
     if let Some(container) = &command.starting {
         return starting::until_well(container, || once(command));
     }
-    let Some(left) = command.patience.and_then(young::left) else { return once(command) };
+    let Some(left) = command.patience.and_then(young::left) else {
+        return in_time(command, || load::stretched(command.limit));
+    };
     let found = wait(Instant::now() + left, || once(command))?;
     young::was_well();
     Ok(found)
+}
+
+/// Asks once; again, with more time, where the answer was late and there is a reason for that.
+fn in_time(command: &Command, more: impl FnOnce() -> Option<Duration>) -> Result<String, String> {
+    let began = Instant::now();
+    once(command).or_else(|why| {
+        if began.elapsed() + PAUSE < command.limit {
+            return Err(why);
+        }
+        let Some(limit) = more() else { return Err(why) };
+        once(&Command { limit, ..command.clone() })
+            .map(|found| format!("{found} (late: this machine is overloaded)"))
+            .map_err(|again| format!("{why}; with more time: {again}"))
+    })
 }
 
 fn once(command: &Command) -> Result<String, String> {
@@ -45,32 +66,7 @@ fn once(command: &Command) -> Result<String, String> {
             Ok(false) => Err(format!("{path} does not exist")),
             Err(error) => Err(format!("{path}: {error}")),
         }),
-        Probe::Exec { words } => exec(words, end),
-    }
-}
-
-/// Runs a program to its end.
-#[expect(clippy::disallowed_methods, reason = "a check that is a program of the image")]
-fn exec(words: &[String], end: Instant) -> Result<String, String> {
-    let [program, arguments @ ..] = words else { return Err("no program".to_owned()) };
-    let mut command = process::Command::new(program);
-    command.args(arguments).stdin(Stdio::null());
-    let mut child = command.spawn().map_err(|error| format!("{program}: {error}"))?;
-    let ended = wait(end, || match child.try_wait() {
-        Ok(Some(status)) => Ok(status),
-        Ok(None) => Err(format!("{program}: no time left")),
-        Err(error) => Err(format!("{program}: {error}")),
-    });
-    if ended.is_err() {
-        // it may have ended by itself meanwhile
-        drop(child.kill());
-        drop(child.wait());
-    }
-    let status = ended?;
-    if status.success() {
-        Ok(format!("{program}: well"))
-    } else {
-        Err(format!("{program}: {status}"))
+        Probe::Exec { words } => exec::run(words, end),
     }
 }
 

@@ -29,7 +29,9 @@ use serde::Deserialize as _;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use model::Manifest;
-pub use rules::{DATA_ROOT, lenient_version};
+pub use rules::{
+    DATA_ROOT, PLAIN_CAPABILITIES, WEIGHTY_CAPABILITIES, device_allowed, lenient_version,
+};
 pub use starter::starter;
 
 /// A manifest that was read, with everything found about it.

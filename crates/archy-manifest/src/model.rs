@@ -224,6 +224,8 @@ pub enum MountSource {
     File(String),
     /// A file of the app's package, relative to the manifest; always read-only.
     Package(String),
+    /// The volume named like this role of the app that fills it; always read-only.
+    Role(String),
     /// Memory.
     Tmpfs {
         /// Size limit in bytes.

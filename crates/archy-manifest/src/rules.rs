@@ -31,9 +31,11 @@ mod secrets;
 mod services;
 mod templates;
 
+pub use container::device_allowed;
 pub(crate) use forbidden::check as forbidden;
 pub use paths::DATA_ROOT;
 pub use relations::lenient_version;
+pub use resources::{PLAIN_CAPABILITIES, WEIGHTY_CAPABILITIES};
 
 /// How the containers are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

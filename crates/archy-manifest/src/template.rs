@@ -20,8 +20,14 @@ pub const PLACEHOLDERS: &[(&str, &str)] = &[
         "NETWORK_GATEWAY",
         "Gateway of the app's network, which is its DNS resolver. Only in `files`.",
     ),
-    ("secret:NAME", "Trimmed content of a secret. Only in `files`."),
-    ("config:KEY", "Value of a setting. Not in `certs`; secret settings only in `files`."),
+    (
+        "secret:NAME",
+        "Trimmed content of a secret. Only in `files` and `derived_env`; the variable is then handed over as a secret.",
+    ),
+    (
+        "config:KEY",
+        "Value of a setting. Not in `certs`; secret settings only in `files` and `derived_env`.",
+    ),
     ("role:NAME", "Container name of the app that fills a required role. Not in `certs`."),
 ];
 
@@ -128,6 +134,12 @@ impl Template {
             parts.push(Part::Text(rest.to_owned()));
         }
         Ok(Self { parts })
+    }
+
+    /// A template of parts.
+    #[must_use]
+    pub fn from_parts(parts: Vec<Part>) -> Self {
+        Self { parts }
     }
 
     /// The parts in order.

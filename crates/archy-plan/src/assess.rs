@@ -38,7 +38,7 @@ pub struct ServiceAssessment {
     pub unit_state: String,
     /// Health.
     pub health: Health,
-    /// Last words of a failing health check.
+    /// Last words of a failing health check, or why it tells nothing.
     pub health_output: Option<String>,
     /// Automatic restarts since the last start by hand.
     pub restarts: u32,
@@ -170,7 +170,7 @@ fn service(
         unit_state: unit_state.to_owned(),
         health,
         health_output: state
-            .filter(|_| health == Health::Unhealthy)
+            .filter(|_| matches!(health, Health::Unhealthy | Health::Unknown))
             .and_then(|state| state.health_output.clone()),
         restarts: unit.map_or(0, |unit| unit.restarts),
         exit_status: unit

@@ -15,6 +15,9 @@ use crate::observed::{Known, Observed, SnapshotState};
 use crate::scene::{self, Scene};
 use crate::step::{Check, Severity, Step};
 
+/// Clears what is left of snapshots that are gone, for example after a cut amid their removal.
+const LEFT_OVER: Step = Step::PruneSnapshots { generations: Vec::new() };
+
 /// The step that must come before anything of the app runs, if one is still to be done.
 ///
 /// # Errors
@@ -101,7 +104,7 @@ fn volumes(scene: &Scene<'_>) -> Vec<String> {
 /// taken for those of then.
 pub(crate) fn prunable(scene: &Scene<'_>) -> Option<Step> {
     let all = scene.observed.snapshots.get()?.get(&scene.app.manifest.id)?;
-    let newest = all.keys().next_back()?;
+    let Some(newest) = all.keys().next_back() else { return Some(LEFT_OVER) };
     let updating = scene.intent == Intent::Update;
     let anew = scene.intent == Intent::Install;
     let over = |generation: &Generation, state: &SnapshotState| {
@@ -115,8 +118,7 @@ pub(crate) fn prunable(scene: &Scene<'_>) -> Option<Step> {
 /// All snapshots of an app that goes with its data.
 pub(crate) fn all_snapshots(scene: &Scene<'_>) -> Option<Step> {
     let all = scene.observed.snapshots.get()?.get(&scene.app.manifest.id)?;
-    let generations: Vec<Generation> = all.keys().copied().collect();
-    (!generations.is_empty()).then_some(Step::PruneSnapshots { generations })
+    Some(Step::PruneSnapshots { generations: all.keys().copied().collect() })
 }
 
 /// What the owner should know of a rollback's data before it begins.

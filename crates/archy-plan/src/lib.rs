@@ -36,7 +36,7 @@ pub use intent::Intent;
 pub use observed::{Known, Observed, Strangers};
 pub use order::{plan, plan_with};
 pub use provider::dependants;
-pub use render::render_app;
+pub use render::{contexts, local_images, render_app};
 pub use soak::{Soak, soak};
 pub use step::{Check, LegacyStep, Plan, PlannedStep, Severity, Step};
 pub use text::describe;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use archy_manifest::model::Protocol;
 use archy_quadlet::HostFacts;
-use archy_types::{AppId, Cause, Generation, Health, Timestamp};
+use archy_types::{AppId, Cause, Generation, Health, ServiceName, Timestamp};
 
 use crate::adopt::Foreign;
 
@@ -48,7 +48,8 @@ pub struct Observed {
     pub units: Known<BTreeMap<String, UnitState>>,
     /// Containers by name.
     pub containers: Known<BTreeMap<String, ContainerState>>,
-    /// Images that are present, by the reference that was asked for.
+    /// Images that are present: those that were asked for, by that reference, and all that were made
+    /// here (`localhost/…`).
     pub images: Known<BTreeSet<String>>,
     /// Podman volumes by name.
     pub volumes: Known<BTreeSet<String>>,
@@ -65,7 +66,11 @@ pub struct Observed {
     /// What exists below each app's data directory, of the paths the manifest names, relative to
     /// it; the directory itself is the empty path.
     pub app_files: Known<BTreeMap<AppId, BTreeMap<String, FileState>>>,
+    /// Digests of what is in the build contexts of apps' services; one that cannot be read is left
+    /// out.
+    pub contexts: BTreeMap<AppId, BTreeMap<ServiceName, String>>,
     /// Whole snapshots of apps' data, by the generation they were taken before.
+    /// An app without any has a rest of some, which is cleared.
     pub snapshots: Known<BTreeMap<AppId, BTreeMap<Generation, SnapshotState>>>,
     /// Bytes that a snapshot of an app's data would take, of the apps it was asked for.
     pub data_sizes: BTreeMap<AppId, Known<u64>>,
@@ -76,6 +81,8 @@ pub struct Observed {
     pub lowest_port: Known<u16>,
     /// Free bytes on the file system of the data directory.
     pub disk_free_bytes: Known<u64>,
+    /// Files that can still be made there; as many as one likes where the file system has no limit.
+    pub inodes_free: Known<u64>,
     /// Available memory in bytes.
     pub memory_available_bytes: Known<u64>,
     /// The host's architecture in OCI words (`amd64`).
@@ -130,7 +137,8 @@ pub struct UnitState {
     pub active: ActiveState,
     /// Sub state, for example `running`, `auto-restart`.
     pub sub: String,
-    /// Result of the last run: `success`, `exit-code`, `timeout`, `start-limit-hit`, …
+    /// Result of the last run: `success`, `exit-code`, `timeout`, `start-limit-hit`, …, or
+    /// [`UnitState::UNHEALTHY`].
     pub result: String,
     /// Exit status of the main process, when it ended.
     pub exit_status: Option<i32>,
@@ -140,6 +148,12 @@ pub struct UnitState {
     pub active_since: Option<Timestamp>,
     /// When it last became inactive, in this boot.
     pub inactive_since: Option<Timestamp>,
+}
+
+impl UnitState {
+    /// The result of a unit whose container Podman ended since its health check went on failing;
+    /// systemd's own word for that depends on how it came to it.
+    pub const UNHEALTHY: &'static str = "unhealthy";
 }
 
 /// Active state of a unit (systemd(1), "Units").
@@ -176,7 +190,8 @@ pub struct ContainerState {
     pub state: String,
     /// Health.
     pub health: Health,
-    /// Output of the last health check, cut.
+    /// Output of the last health check where it failed, or why it could not be run (then the health
+    /// is unknown); cut.
     pub health_output: Option<String>,
     /// Exit code, when it ended.
     pub exit_code: Option<i32>,

@@ -3,14 +3,16 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use archy_manifest::model::SettingKind;
-use archy_manifest::template::Placeholder;
-use archy_quadlet::{Deployment, HostFacts, RenderInput};
-use archy_types::UserError;
+use archy_manifest::model::{ImageSource, MountSource, SettingKind};
+use archy_manifest::names;
+use archy_manifest::template::{Placeholder, Template};
+use archy_quadlet::render::{LABEL_CONTEXT, local_image};
+use archy_quadlet::{Deployment, FileKind, HostFacts, RenderInput};
+use archy_types::{ServiceName, UserError};
 
 use crate::desired::{DesiredApp, DesiredState};
 use crate::observed::Observed;
-use crate::{provider, secrets};
+use crate::{provider, scene, secrets};
 
 /// The role whose provider `{{BITCOIN_HOST}}` names.
 const BITCOIN_ROLE: &str = "bitcoin";
@@ -41,9 +43,44 @@ pub fn render_app(
         port_overrides: app.port_overrides.clone(),
         secrets_hash: secrets::hash(app, observed),
         package_dir: app.package_dir.clone(),
+        contexts: contexts(app, observed),
+        local_images: local_images(app, observed),
         after_units: provider::after_units(app, all),
     };
     Ok(archy_quadlet::render(&input)?)
+}
+
+/// Digests of the app's build contexts. One that cannot be read counts as what the deployed unit was
+/// made for: nothing is built anew for what is not known.
+#[must_use]
+pub fn contexts(app: &DesiredApp, observed: &Observed) -> BTreeMap<ServiceName, String> {
+    let seen = observed.contexts.get(&app.manifest.id);
+    let digest = |name: &ServiceName| {
+        let deployed = || {
+            let file = FileKind::Build.file(&names::container(&app.manifest, name));
+            let text = observed.unit_files.get()?.get(&file)?;
+            scene::label(text, LABEL_CONTEXT).map(str::to_owned)
+        };
+        seen.and_then(|seen| seen.get(name)).cloned().or_else(deployed)
+    };
+    built(app).filter_map(|name| Some((name.clone(), digest(name)?))).collect()
+}
+
+/// Services whose image the owner made in place of the one that is built.
+#[must_use]
+pub fn local_images(app: &DesiredApp, observed: &Observed) -> BTreeSet<ServiceName> {
+    let there = |name: &&ServiceName| {
+        let image = local_image(&names::container(&app.manifest, name));
+        observed.images.get().is_some_and(|images| images.contains(&image))
+    };
+    built(app).filter(there).cloned().collect()
+}
+
+fn built(app: &DesiredApp) -> impl Iterator<Item = &ServiceName> {
+    let services = app.manifest.services.iter();
+    services
+        .filter(|(_, service)| matches!(service.source, ImageSource::Build { .. }))
+        .map(|(name, _)| name)
 }
 
 /// Settings by key: the owner's choice, else the default. Of a secret only that it is set.
@@ -68,15 +105,25 @@ fn host_with_roles<'a>(
     host: &'a HostFacts,
     all: &[DesiredApp],
 ) -> Cow<'a, HostFacts> {
-    let templates = app.manifest.services.values().flat_map(|service| service.derived_env.values());
-    let named: BTreeSet<&Placeholder> = templates
-        .flat_map(archy_manifest::template::Template::placeholders)
+    let services = || app.manifest.services.values();
+    let arguments = services().flat_map(|service| &service.args);
+    let arguments: Vec<Template> =
+        arguments.filter_map(|text| Template::parse(text).ok()).collect();
+    let templates = services().flat_map(|service| service.derived_env.values()).chain(&arguments);
+    let mut named: BTreeSet<Placeholder> = templates
+        .flat_map(Template::placeholders)
         .filter(|placeholder| {
             matches!(placeholder, Placeholder::RoleHost(_) | Placeholder::BitcoinHost)
         })
+        .cloned()
         .collect();
+    let mounts = services().flat_map(|service| &service.mounts);
+    named.extend(mounts.filter_map(|mount| match &mount.source {
+        MountSource::Role(role) => Some(Placeholder::RoleHost(role.clone())),
+        _ => None,
+    }));
     let mut host = Cow::Borrowed(host);
-    for placeholder in named {
+    for placeholder in &named {
         let role = match placeholder {
             Placeholder::RoleHost(role) => role,
             _ => BITCOIN_ROLE,

@@ -113,7 +113,7 @@ pub(crate) fn is_shared(text: &str) -> bool {
 }
 
 /// Value of a label in the text of a unit file.
-fn label<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+pub(crate) fn label<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     let lines = text.lines().filter(|line| line.starts_with("Label="));
     lines.into_iter().find_map(|line| {
         let at = line.find(key)?;

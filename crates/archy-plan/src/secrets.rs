@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use archy_manifest::model::{SecretKind, SettingKind};
 use archy_manifest::template::Placeholder;
-use archy_quadlet::config_secret_name;
-use archy_types::Digest;
+use archy_quadlet::{Composed, config_secret_name};
+use archy_types::{AppId, Digest};
 
 use crate::desired::DesiredApp;
 use crate::observed::Observed;
@@ -22,14 +22,37 @@ pub(crate) fn used(app: &DesiredApp) -> BTreeMap<String, bool> {
         names.extend(handed.map(|name| (name.clone(), true)));
     }
     names.extend(from_settings(app).map(|name| (name, true)));
-    for file in &app.manifest.files {
-        for placeholder in file.content.placeholders() {
+    let derived = app.manifest.services.values().flat_map(|service| service.derived_env.values());
+    for template in app.manifest.files.iter().map(|file| &file.content).chain(derived) {
+        for placeholder in template.placeholders() {
             if let Placeholder::Secret(name) = placeholder {
                 names.entry(name.clone()).or_insert(false);
             }
         }
     }
     names
+}
+
+/// What is written beside a composed secret in Podman: a hash over its template and the keyed hashes of
+/// what it is put together from; nothing while one of them is missing.
+pub(crate) fn composed_hash(
+    composed: &Composed,
+    files: &BTreeMap<String, String>,
+) -> Option<String> {
+    let mut text = composed.template.to_string();
+    for placeholder in composed.template.placeholders() {
+        if let Placeholder::Secret(name) = placeholder {
+            text.push('\0');
+            text.push_str(files.get(name)?);
+        }
+    }
+    Some(Digest::of(text.as_bytes()).hex())
+}
+
+/// True for the name of a secret that was put together for this app.
+pub(crate) fn is_composed(app: &AppId, name: &str) -> bool {
+    let digest = name.strip_prefix(app.as_str()).and_then(|rest| rest.strip_prefix("-env-"));
+    digest.is_some_and(|text| text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// Secrets that hold the owner's settings of kind `secret`.

@@ -132,6 +132,15 @@ pub enum Step {
         /// Name.
         name: String,
     },
+    /// Puts a secret together from others and hands it to Podman.
+    ComposePodmanSecret {
+        /// Name.
+        name: String,
+        /// The template, in which only secrets are left to fill in.
+        template: String,
+        /// What is written beside it: changes with the template and with what it is made of.
+        hash: String,
+    },
     /// Makes a self-signed certificate once.
     MakeCert {
         /// Index in the manifest's list.

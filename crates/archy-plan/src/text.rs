@@ -29,6 +29,7 @@ pub fn describe(step: &Step) -> String {
         }
         Step::GenerateSecret { name, .. } => format!("Generate the secret {name}"),
         Step::SyncPodmanSecret { name } => format!("Hand the secret {name} to Podman"),
+        Step::ComposePodmanSecret { name, .. } => format!("Put the secret {name} together"),
         Step::MakeCert { index } => format!("Make certificate {}", index + 1),
         Step::WriteFile { path } => format!("Write {path}"),
         Step::PullImage { reference, .. } => format!("Pull {reference}"),

@@ -82,6 +82,14 @@ pub enum RenderError {
         /// Volume.
         volume: String,
     },
+    /// A mount of what an app gives out that is not there.
+    #[error("service {service} mounts what {role} gives out, and no app fills that role here")]
+    Role {
+        /// Service.
+        service: ServiceName,
+        /// Role.
+        role: String,
+    },
     /// A build or package file without a package.
     #[error("service {service} needs {path} of the app's package, but the app has no package here")]
     Package {
@@ -131,6 +139,7 @@ impl RenderError {
             Self::Service { .. } => "service-undeclared",
             Self::Cycle(_) => "dependency-cycle",
             Self::Volume { .. } => "volume-undeclared",
+            Self::Role { .. } => "role-unfilled",
             Self::Package { .. } => "package-missing",
             Self::Path { .. } => "mount-path-invalid",
             Self::Image { .. } => "image-reference-invalid",
@@ -147,6 +156,7 @@ impl RenderError {
             }
             Self::Key { .. } => "upgrade Podman, or report this as a bug".into(),
             Self::Value { .. } => "change the value in the manifest or the setting".into(),
+            Self::Role { role, .. } => format!("install an app that provides {role}"),
             Self::Placeholder { placeholder, .. } => match placeholder {
                 Placeholder::Config(key) => format!("declare or set the setting {key}"),
                 Placeholder::RoleHost(role) => format!("install an app that provides {role}"),

@@ -1,6 +1,6 @@
 //! What rendering takes and gives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use archy_manifest::Manifest;
@@ -43,6 +43,10 @@ pub struct RenderInput<'a> {
     pub secrets_hash: Option<String>,
     /// Directory of the app's package (build contexts, read-only files), if it has one.
     pub package_dir: Option<PathBuf>,
+    /// Digests of what is in the build contexts of services, in hex, as far as they are known.
+    pub contexts: BTreeMap<ServiceName, String>,
+    /// Services with a build whose image the owner made instead, as `localhost/<container>:local`.
+    pub local_images: BTreeSet<ServiceName>,
     /// Units of other apps that this app needs, for ordering (`After=` only).
     pub after_units: Vec<String>,
 }
@@ -96,4 +100,6 @@ pub struct Deployment {
     pub not_enforced: Vec<NotEnforced>,
     /// Image reference of each service as the unit names it (built ones are `localhost/…`).
     pub images: BTreeMap<ServiceName, String>,
+    /// Secrets that variables are put together in; the units name them, the node makes them.
+    pub composed: Vec<crate::render::Composed>,
 }

@@ -19,5 +19,5 @@ pub use deployed::{Deployed, DeployedApp, DeployedFile, parse_deployed, same};
 pub use error::RenderError;
 pub use input::{Deployment, HostFacts, NotEnforced, RenderInput, UnitFile, UnitRole};
 pub use kind::{FileKind, unit_of};
-pub use render::{config_secret_name, log_dir, log_file, render};
+pub use render::{Composed, composed, config_secret_name, log_dir, log_file, render};
 pub use unit::Unit;

@@ -9,6 +9,8 @@ mod order;
 mod service;
 mod support;
 
+pub use env::{Composed, composed};
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -38,6 +40,10 @@ pub const LABEL_ENV_HASH: &str = "io.archipelago.env-hash";
 /// Label of things that belong to no single app.
 pub const LABEL_SHARED: &str = "io.archipelago.shared";
 
+/// Label of a built image: digest of what was in its context.
+pub const LABEL_CONTEXT: &str = "io.archipelago.context";
+/// Characters of a context's digest in the tag of its image.
+const SHORT_DIGEST: usize = 12;
 /// Where the health probe is in a container.
 pub const PROBE_IN_CONTAINER: &str = "/run/archy-health";
 
@@ -85,12 +91,19 @@ pub fn render(input: &RenderInput<'_>) -> Result<Deployment, RenderError> {
         deployment.not_enforced.extend(limits::not_enforced(input, name, service));
         deployment.images.insert((*name).clone(), image);
     }
+    deployment.composed = composed(input)?;
     unique_units(&deployment.files)?;
     Ok(deployment)
 }
 
-/// Reference of a service's image; a built one is tagged with the manifest's digest, so that
-/// another manifest is another image.
+/// The image that the owner made in place of the one that a service's build makes.
+#[must_use]
+pub fn local_image(container: &str) -> String {
+    format!("localhost/{container}:local")
+}
+
+/// Reference of a service's image; a built one is tagged with the digests of the manifest and of
+/// what is in its context, so that another manifest or context is another image.
 fn image(
     input: &RenderInput<'_>,
     name: &ServiceName,
@@ -105,9 +118,19 @@ fn image(
         ImageSource::Image(image) => Ok(image.clone()),
         ImageSource::Build { .. } => {
             let container = names::container(input.manifest, name);
-            Ok(format!("localhost/{container}:{}", input.digest.short()))
+            if input.local_images.contains(name) {
+                return Ok(local_image(&container));
+            }
+            let context = input.contexts.get(name).map(|digest| format!("-{}", short(digest)));
+            let context = context.unwrap_or_default();
+            Ok(format!("localhost/{container}:{}{context}", input.digest.short()))
         }
     }
+}
+
+/// As much of a digest as tells contexts apart.
+fn short(digest: &str) -> &str {
+    digest.get(..SHORT_DIGEST).unwrap_or(digest)
 }
 
 fn unique_units(files: &[UnitFile]) -> Result<(), RenderError> {

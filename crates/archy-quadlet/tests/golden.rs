@@ -235,6 +235,18 @@ fn a_build() {
     assert_eq!(file_names(&deployment), ["built.build", "built.container"]);
     assert!(deployment.images[&name("main")].starts_with("localhost/built:"));
     check("build", &deployment);
+    // what is in the context is part of the image's name, and told by a label
+    input.contexts = [(name("main"), "0123456789abcdef".repeat(4))].into();
+    let known = render(&input).unwrap();
+    let image = &known.images[&name("main")];
+    assert_eq!(*image, format!("{}-0123456789ab", deployment.images[&name("main")]));
+    let label = "Label=io.archipelago.context=0123456789abcdef";
+    assert!(known.files[0].text.contains(label) && known.files[0].text.contains(image.as_str()));
+    // an image of the owner's own takes its place
+    input.local_images = [name("main")].into();
+    let own = render(&input).unwrap();
+    assert_eq!(file_names(&own), ["built.container"]);
+    assert_eq!(own.images[&name("main")], "localhost/built:local");
 }
 
 #[test]

@@ -163,7 +163,9 @@ fn refusals_have_a_code_and_a_hint() {
     let cases: Vec<(&str, Change)> = vec![
         ("placeholder-unresolved", |app| derived(app, "{{HOST_IP}}")),
         ("placeholder-unresolved", |app| derived(app, "{{config:nothing}}")),
-        ("placeholder-files-only", |app| derived(app, "{{secret:x}}")),
+        ("placeholder-files-only", |app| main(app).args.push("{{secret:x}}".into())),
+        ("placeholder-unresolved", |app| main(app).args.push("{{HOST_IP}}".into())),
+        ("role-unfilled", |app| mounted(app, MountSource::Role("x".into()), "/x")),
         ("placeholder-files-only", |app| derived(app, "{{NETWORK_GATEWAY}}")),
         ("volume-undeclared", |app| mounted(app, MountSource::Volume("x".into()), "/x")),
         ("mount-path-invalid", |app| mounted(app, MountSource::File("../x".into()), "/x")),
@@ -290,4 +292,55 @@ fn parsed_manifests_render() {
         seen += 1;
     }
     assert!(seen > 0, "no fixture was read");
+}
+
+#[test]
+fn templates_with_secrets_become_secrets() {
+    let mut app = manifest("a", [("main", service("registry.example.org/a:1"))]);
+    let main = app.services.get_mut("main").unwrap();
+    for (variable, text) in [
+        ("URL", "db://u:{{secret:a-pw}}@{{HOST_IP}}/x"),
+        ("SAME", "db://u:{{secret:a-pw}}@{{HOST_IP}}/x"),
+        ("OTHER", "{{secret:a-pw}}-"),
+    ] {
+        main.derived_env.insert(variable.into(), Template::parse(text).unwrap());
+    }
+    let mut host = host();
+    host.values.insert(Placeholder::HostIp, "192.0.2.1".into());
+    let made = render(&input(&app, &host)).unwrap();
+    let templates: Vec<_> = made.composed.iter().map(|c| c.template.to_string()).collect();
+    assert_eq!(templates, ["db://u:{{secret:a-pw}}@192.0.2.1/x", "{{secret:a-pw}}-"]);
+    let text = &made.files.iter().find(|f| f.file_name == "a.container").unwrap().text;
+    assert!(!text.contains("db://"), "{text}");
+    let first = &made.composed.first().unwrap().name;
+    for variable in ["URL", "SAME"] {
+        assert!(text.contains(&format!("Secret={first},type=env,target={variable}")), "{text}");
+    }
+    host.values.insert(Placeholder::HostIp, "192.0.2.2".into());
+    let other = render(&input(&app, &host)).unwrap();
+    assert_ne!(other.composed.first().unwrap().name, *first, "another value is another secret");
+}
+
+#[test]
+fn arguments_are_filled_in_and_braces_of_the_app_stay() {
+    let mut app = manifest("a", [("main", service("registry.example.org/a:1"))]);
+    app.services.get_mut("main").unwrap().args =
+        ["--at={{HOST_IP}}", "{{.Format}}", "{{"].map(str::to_owned).to_vec();
+    let mut host = host();
+    host.values.insert(Placeholder::HostIp, "192.0.2.1".into());
+    let made = render(&input(&app, &host)).unwrap();
+    let text = &made.files.iter().find(|f| f.file_name == "a.container").unwrap().text;
+    assert!(text.contains("--at=192.0.2.1") && text.contains("{{.Format}}"), "{text}");
+}
+
+#[test]
+fn what_a_role_gives_out_is_read_only() {
+    let mut app = manifest("a", [("main", service("registry.example.org/a:1"))]);
+    let source = MountSource::Role("ledger".into());
+    app.services.get_mut("main").unwrap().mounts.push(mount(source, "/books"));
+    let mut host = host();
+    host.values.insert(Placeholder::RoleHost("ledger".into()), "bank".into());
+    let made = render(&input(&app, &host)).unwrap();
+    let text = &made.files.iter().find(|f| f.file_name == "a.container").unwrap().text;
+    assert!(text.contains("Volume=bank-ledger:/books:ro"), "{text}");
 }

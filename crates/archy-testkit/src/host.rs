@@ -112,11 +112,13 @@ impl FakeHost {
             podman_secrets: fact(&model, &podman, model.podman_secrets.clone()),
             secret_files: Known::Yes(model.secret_files.clone()),
             app_files: Known::Yes(model.app_files.clone()),
+            contexts: BTreeMap::new(),
             snapshots: Known::Yes(snapshots(&model)),
             data_sizes: BTreeMap::new(),
             listening: Known::Yes(model.foreign_ports.clone()),
             lowest_port: Known::Yes(1024),
             disk_free_bytes: Known::Yes(model.disk_free.unwrap_or(1 << 40)),
+            inodes_free: Known::Yes(1 << 20),
             memory_available_bytes: Known::Yes(1 << 36),
             architecture: "amd64".to_owned(),
             strangers: archy_plan::observed::Strangers::default(),
@@ -245,6 +247,22 @@ impl Containers for FakeHost {
                 UserError::new("secret-missing", format!("The secret {name} has no file."))
             })?;
             model.podman_secrets.insert(name.to_owned(), hash);
+            Ok(())
+        })
+    }
+
+    async fn compose_secret(&self, name: &str, template: &str, hash: &str) -> HostResult<()> {
+        self.change(format!("compose secret {name}"), &Fault::PodmanAway, |model, _| {
+            let template = Template::parse(template)
+                .map_err(|error| UserError::new("internal", error.to_string()))?;
+            for placeholder in template.placeholders() {
+                let known = matches!(placeholder, Placeholder::Secret(part)
+                    if model.secret_files.contains_key(part));
+                if !known {
+                    return Err(placeholder.unknown());
+                }
+            }
+            model.podman_secrets.insert(name.to_owned(), hash.to_owned());
             Ok(())
         })
     }

@@ -1,4 +1,4 @@
-//! The status page in a real browser: `web/e2e` drives it as a person would.
+//! The dashboard in a real browser: `web/e2e` drives it as a person would.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,17 +16,16 @@ use xtask::workspace;
 const BROWSERS: [&str; 4] =
     ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 /// The script's files.
-const FILES: [&str; 4] = ["package.json", "package-lock.json", "browser.js", "page.js"];
+const FILES: [&str; 6] =
+    ["package.json", "package-lock.json", ".npmrc", "browser.js", "pages.js", "page.js"];
 /// What the units of the daemon are called; the sockets would start it again at the first knock.
 const UNITS: [&str; 3] =
     ["archipelago-https.socket", "archipelago-http.socket", "archipelago.service"];
 /// Pictures for the documents, and their greatest size in bytes.
 const PICTURES: [&str; 2] = ["dashboard-desktop.png", "dashboard-phone.png"];
 const PICTURE_BYTES: u64 = 300_000;
-/// The oldest Node.js that the browser's driver runs on.
-const NODE_MAJOR: u32 = 20;
 /// How long the whole script may take.
-const SCRIPT_LIMIT: Duration = Duration::from_secs(600);
+const SCRIPT_LIMIT: Duration = Duration::from_secs(1200);
 const NPM_LIMIT: Duration = Duration::from_secs(180);
 
 #[test]
@@ -56,9 +55,9 @@ fn drive(stand: &Stand, dir: &Path, cmd: &Cmd) -> anyhow::Result<()> {
     thread::scope(|scope| {
         let script = scope.spawn(|| cmd.output());
         let ended = wait_until(SCRIPT_LIMIT + Duration::from_secs(60), || {
-            for what in ["stop", "start"] {
+            for what in ["stop", "start", "break", "newer", "older"] {
                 if let Err(error) = asked(stand, dir, what) {
-                    sh::say(&format!("cannot {what} the daemon: {error:#}"));
+                    sh::say(&format!("cannot do what the script asks for ({what}): {error:#}"));
                 }
             }
             script.is_finished().then_some(())
@@ -77,39 +76,48 @@ fn drive(stand: &Stand, dir: &Path, cmd: &Cmd) -> anyhow::Result<()> {
     })
 }
 
-/// Stops or starts the daemon if the script asks for it, and says that it is done.
+/// Does with the node what the script asks for, if it does, and says that it is done.
 fn asked(stand: &Stand, dir: &Path, what: &str) -> anyhow::Result<()> {
     let ask = dir.join(format!("ask-{what}"));
     if !ask.exists() {
         return Ok(());
     }
-    let out = stand.node.exec_root(["systemctl", what].iter().chain(&UNITS))?;
-    ensure!(out.ok(), "{}", out.stderr);
-    if what == "stop" {
-        // its apps do not need it
-        let apps = stand.user(&["systemctl", "--user", "is-active", "website.service"])?;
-        ensure!(apps.trim() == "active", "{apps}");
+    match what {
+        "break" => drop(stand.user(&["systemctl", "--user", "stop", "website.service"])?),
+        "newer" => version(stand, "1.26.0", "1.26.1")?,
+        "older" => version(stand, "1.26.1", "1.26.0")?,
+        _ => daemon(stand, what)?,
     }
     fs::rename(&ask, dir.join(format!("done-{what}")))?;
+    Ok(())
+}
+
+/// Stops or starts the daemon; its apps do not need it.
+fn daemon(stand: &Stand, what: &str) -> anyhow::Result<()> {
+    let out = stand.node.exec_root(["systemctl", what].iter().chain(&UNITS))?;
+    ensure!(out.ok(), "{}", out.stderr);
+    let apps = stand.user(&["systemctl", "--user", "is-active", "website.service"])?;
+    ensure!(apps.trim() == "active", "{apps}");
+    Ok(())
+}
+
+/// Offers another version of the website.
+fn version(stand: &Stand, from: &str, to: &str) -> anyhow::Result<()> {
+    let path = stand.node.root_path().join("opt/archipelago/apps/website/manifest.yml");
+    let (old, new) = (format!("version: {from}"), format!("version: {to}"));
+    let text = fs::read_to_string(&path)?;
+    ensure!(text.contains(&old), "{} has no `{old}`", path.display());
+    fs::write(&path, text.replace(&old, &new))?;
     Ok(())
 }
 
 /// The browser, installed with what else is missing where that is possible.
 fn programs() -> anyhow::Result<PathBuf> {
     let known = || BROWSERS.iter().find_map(|name| find(name));
-    let mut wanted = vec![("node", "nodejs"), ("npm", "npm")];
+    xtask::web::tools()?;
     if known().is_none() {
-        wanted.push(("chromium", "chromium"));
+        tools(&[("chromium", "chromium")])?;
     }
-    tools(&wanted)?;
-    let version = Cmd::new("node").arg("--version").run()?;
-    let major =
-        version.text().trim_start_matches('v').split('.').next().and_then(|v| v.parse().ok());
-    ensure!(
-        major.is_some_and(|major: u32| major >= NODE_MAJOR),
-        "it needs Node.js {NODE_MAJOR} or newer, here is {}",
-        version.text()
-    );
     known().context("no browser")
 }
 

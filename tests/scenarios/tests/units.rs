@@ -37,6 +37,8 @@ fn render(text: &str) -> anyhow::Result<BTreeMap<String, String>> {
         port_overrides: BTreeMap::new(),
         secrets_hash: (!manifest.secrets.is_empty()).then(|| "0123456789abcdef".to_owned()),
         package_dir: None,
+        contexts: BTreeMap::new(),
+        local_images: std::collections::BTreeSet::new(),
         after_units: Vec::new(),
         manifest: &manifest,
     };

@@ -1,18 +1,14 @@
 //! The daemon at rest, beside twelve running apps.
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use serde_json::json;
 
-use super::inside::{Action, Until};
 use super::report::{Aim, Line, Row};
 use super::stand::{self, Stand};
 use super::stats::Series;
+use super::twelve::{self, LEFT_OUT};
 use crate::sh;
 
-/// The app that is left out, so that there are twelve.
-const LEFT_OUT: &str = "probe";
 /// How long the apps have to come to rest, and how long is looked.
 const SETTLE: Duration = Duration::from_secs(60);
 const WATCH: Duration = Duration::from_secs(60);
@@ -32,13 +28,7 @@ struct Look {
 /// # Errors
 /// An app does not come to run.
 pub(super) fn row(stand: &Stand) -> anyhow::Result<Row> {
-    let apps: BTreeMap<&String, &String> =
-        stand.apps.iter().filter(|(id, _)| *id != LEFT_OUT).collect();
-    ensure!(apps.len() == 12, "tests/apps has {} apps beside {LEFT_OUT}, not 12", apps.len());
-    stand.clear()?;
-    for (id, text) in &apps {
-        sh::step(&format!("installing {id}"), || stand.install(id, text))?;
-    }
+    twelve::install(stand)?;
     let containers = stand.user(&["podman", "ps", "-q"])?.lines().count();
     // what the installs left in memory is not what a node that runs for days has
     stand.without_daemon()?;
@@ -55,14 +45,6 @@ pub(super) fn row(stand: &Stand) -> anyhow::Result<Row> {
         Ok(())
     })?;
     let after = (look(stand, daemon)?, look(stand, podman).ok());
-    for id in apps.keys() {
-        stand.perform(vec![Action::ask_with(
-            "package.uninstall",
-            id,
-            json!({ "id": id, "purge": true }),
-            Until::Gone,
-        )])?;
-    }
     Ok(figures(containers, before, after))
 }
 

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: how fast the platform is, beside its peers, on a real node.
 //!
 //! A benchmark is no test: a missed aim does not fail the run, it stands in the table.
+mod boot;
 mod death;
 mod forty;
 mod http;
@@ -13,6 +14,7 @@ mod report;
 mod stack;
 mod stand;
 mod stats;
+mod twelve;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,7 +29,8 @@ use crate::sh::{self, Cmd};
 /// What to measure.
 #[derive(Debug, clap::Args)]
 pub struct BenchArgs {
-    /// Only rows whose name contains this: install, stack, death, pass, idle, start, state.
+    /// Only rows whose name contains this: install, stack, death, pass, idle, boot, recover,
+    /// start, state.
     #[arg(long)]
     pub filter: Option<String>,
     /// Repetitions of what is repeated.
@@ -63,6 +66,8 @@ const ROWS: &[(&str, Option<Measure>)] = &[
     ("death", Some(death::row)),
     ("pass", None),
     ("idle", Some(|stand, _| idle::row(stand))),
+    ("boot", Some(boot::boot)),
+    ("recover", Some(boot::recover)),
     ("start", Some(forty::start)),
     ("state", Some(forty::state)),
 ];

@@ -35,8 +35,6 @@ const FILES: &[(&str, &str, u32)] = &[
     ("packaging/etc/containers.conf", "usr/share/archipelago/containers.conf", 0o644),
     ("packaging/opt/rpc.bash", "opt/archipelago/rpc.bash", 0o644),
     ("crates/archipelago/assets/index.html", "opt/archipelago/web-ui/index.html", 0o644),
-    ("crates/archipelago/assets/app.js", "opt/archipelago/web-ui/app.js", 0o644),
-    ("crates/archipelago/assets/style.css", "opt/archipelago/web-ui/style.css", 0o644),
     ("docs/operations.md", "usr/share/doc/archipelago/operations.md", 0o644),
 ];
 

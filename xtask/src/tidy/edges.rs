@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("archy-quadlet", &["archy-types", "archy-manifest"]),
     ("archy-plan", &["archy-types", "archy-manifest", "archy-quadlet"]),
     ("archy-catalog", &["archy-types", "archy-manifest"]),
+    ("archy-import", &["archy-types", "archy-manifest"]),
     ("archy-podman", &["archy-types"]),
     ("archy-systemd", &["archy-types"]),
     ("archy-store", &["archy-types"]),
@@ -20,6 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("archy-api", &["archy-types"]),
     ("archy-client", &["archy-api", "archy-types"]),
     ("archy-gate", &["archy-types", "archy-api", "archy-client", "archy-manifest"]),
+    ("archy-proxy", &["archy-types"]),
     ("archy-health", &[]),
     (
         "archy",
@@ -28,6 +30,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "archy-api",
             "archy-client",
             "archy-gate",
+            "archy-import",
             "archy-manifest",
             "archy-quadlet",
             "archy-plan",
@@ -41,6 +44,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "archy-quadlet",
             "archy-plan",
             "archy-catalog",
+            "archy-proxy",
             "archy-podman",
             "archy-systemd",
             "archy-store",
@@ -62,7 +66,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("archy-live", &["archy-api", "archy-client", "archy-types", "xtask"]),
     ("archy-scenarios", &["archy-types", "archy-manifest", "archy-quadlet", "archy-plan"]),
-    ("xtask", &["archy-manifest", "archy-api", "archy-types"]),
+    (
+        "xtask",
+        &[
+            "archy-api",
+            "archy-import",
+            "archy-manifest",
+            "archy-quadlet",
+            "archy-systemd",
+            "archy-types",
+        ],
+    ),
 ];
 
 /// Compares the manifests of all crates with the table.

@@ -2,6 +2,7 @@
 
 pub mod cookies;
 pub mod limiter;
+pub mod login;
 pub mod password;
 pub mod sessions;
 pub mod user_file;

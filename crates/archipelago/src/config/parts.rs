@@ -16,10 +16,12 @@ pub struct Listen {
     pub https_port: Option<u16>,
     /// Port for plain HTTP, which redirects to HTTPS; absent means none.
     pub http_port: Option<u16>,
+    /// The app gate stands before apps' ports on the node's addresses.
+    pub app_gate: bool,
 }
 
 impl Listen {
-    /// Reads `bind_host`, `bind_port` and `http_port`.
+    /// Reads `bind_host`, `bind_port`, `http_port` and `app_gate`.
     ///
     /// # Errors
     /// A value is no address or port.
@@ -30,8 +32,11 @@ impl Listen {
         };
         let shift = sources.parse("port_offset", "a number of ports to add")?.unwrap_or(0_u16);
         let port = sources.parse("bind_port", "a port number")?.unwrap_or(8443_u16);
+        let bind_host = sources.parse("bind_host", "an IP address")?.unwrap_or(any);
         Ok(Self {
-            bind_host: sources.parse("bind_host", "an IP address")?.unwrap_or(any),
+            bind_host,
+            // a node that only this machine reaches has no gate to the network
+            app_gate: sources.switch("app_gate")?.unwrap_or(!bind_host.is_loopback()),
             https_port: (sources.switch("https")? != Some(false))
                 .then(|| if port == 0 { 0 } else { port.saturating_add(shift) }),
             http_port: sources.parse("http_port", "a port number")?,

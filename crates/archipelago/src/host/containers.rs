@@ -6,6 +6,7 @@ use std::time::Duration;
 use archy_engine::ports::{
     Containers, ExecOutput, HookRequest, HostResult, Progress, ProgressSink,
 };
+use archy_manifest::template::{Placeholder, Template};
 use archy_podman::{ExecRequest, PullPolicy, Tar};
 use archy_types::{Timestamp, UserError};
 
@@ -68,6 +69,22 @@ impl Containers for SystemHost {
             Some(text) => archy_types::Secret::new(text.as_bytes()),
             None => value,
         };
+        self.podman.put_secret(name, &value, &labels).await.map(drop).map_err(|e| error::podman(&e))
+    }
+
+    async fn compose_secret(&self, name: &str, template: &str, hash: &str) -> HostResult<()> {
+        let broken = |_| error::fatal(UserError::new("internal", "A composed secret broke down."));
+        let template = Template::parse(template).map_err(broken)?;
+        let text = template.resolve(|placeholder| match placeholder {
+            Placeholder::Secret(part) => {
+                let secret = self.secrets.read(part).map_err(|e| error::fatal(error::file(&e)))?;
+                let text = secret.expose_trimmed().map(str::to_owned);
+                text.ok_or_else(|| error::fatal(placeholder.unknown()))
+            }
+            other => Err(error::fatal(other.unknown())),
+        })?;
+        let value = archy_types::Secret::new(text.into_bytes());
+        let labels = [(SECRET_HASH_LABEL.to_owned(), hash.to_owned())].into();
         self.podman.put_secret(name, &value, &labels).await.map(drop).map_err(|e| error::podman(&e))
     }
 

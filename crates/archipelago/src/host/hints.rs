@@ -9,15 +9,16 @@ use archy_types::Health;
 use tokio::sync::mpsc;
 
 use super::bus::Bus;
+use super::sick::Sick;
 
 /// Pause before a stream that ended is opened again.
 const REOPEN: Duration = Duration::from_secs(2);
 
 /// Starts both watchers; they end when the receiver is gone.
-pub(super) fn spawn(podman: Podman, bus: Bus, hints: mpsc::Sender<()>) {
+pub(super) fn spawn(podman: Podman, bus: Bus, sick: Sick, hints: mpsc::Sender<()>) {
     tokio::spawn(watch(hints.clone(), move |hints| {
-        let podman = podman.clone();
-        async move { podman_events(&podman, &hints).await }
+        let (podman, sick) = (podman.clone(), sick.clone());
+        async move { podman_events(&podman, &sick, &hints).await }
     }));
     tokio::spawn(watch(hints, move |hints| {
         let bus = bus.clone();
@@ -40,13 +41,18 @@ where
     }
 }
 
-async fn podman_events(podman: &Podman, hints: &mpsc::Sender<()>) {
+async fn podman_events(podman: &Podman, sick: &Sick, hints: &mpsc::Sender<()>) {
     let mut events = podman.events(None);
     let mut healths = BTreeMap::new();
     loop {
         tokio::select! {
             event = events.next() => match event {
-                Some(Ok(event)) => if matters(&event, &mut healths) { hint(hints) },
+                Some(Ok(event)) => {
+                    sick.note(&event);
+                    if matters(&event, &mut healths) {
+                        hint(hints);
+                    }
+                }
                 Some(Err(error)) => {
                     tracing::debug!(%error, "podman's events ended");
                     return;

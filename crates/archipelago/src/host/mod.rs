@@ -2,6 +2,7 @@
 
 mod bus;
 mod containers;
+mod contexts;
 mod error;
 pub(crate) mod facts;
 mod files;
@@ -9,9 +10,11 @@ mod hints;
 mod http;
 mod journal;
 mod legacy;
+mod listed;
 mod listening;
 mod observe;
 mod place;
+mod sick;
 mod snapshots;
 mod sources;
 mod survey;
@@ -28,6 +31,7 @@ use archy_store::files::SecretStore;
 use archy_types::{PodmanVersion, Timestamp, UserError};
 use tokio::sync::mpsc;
 
+use crate::app_gate::Standing;
 use crate::guard::Doubt;
 use bus::Bus;
 
@@ -83,6 +87,9 @@ pub struct SystemHost {
     unshare: Unshare,
     version: Arc<OnceLock<PodmanVersion>>,
     doubt: Arc<Doubt>,
+    standing: Standing,
+    sick: sick::Sick,
+    contexts: contexts::Contexts,
     /// When this daemon began to run.
     since: Timestamp,
 }
@@ -103,6 +110,9 @@ impl SystemHost {
             version: Arc::default(),
             since: crate::clock::now(),
             doubt: Arc::default(),
+            standing: Standing::default(),
+            sick: sick::Sick::default(),
+            contexts: contexts::Contexts::default(),
         })
     }
 
@@ -113,11 +123,18 @@ impl SystemHost {
         self
     }
 
+    /// The same, with an app gate whose sockets are nobody else's.
+    #[must_use]
+    pub fn gated(mut self, standing: Standing) -> Self {
+        self.standing = standing;
+        self
+    }
+
     /// Starts watching Podman and systemd for changes; each one is a hint to look.
     #[must_use]
     pub fn watch(&self) -> mpsc::Receiver<()> {
         let (sender, receiver) = mpsc::channel(1);
-        hints::spawn(self.podman.clone(), self.bus.clone(), sender);
+        hints::spawn(self.podman.clone(), self.bus.clone(), self.sick.clone(), sender);
         receiver
     }
 

@@ -11,12 +11,12 @@ use archy_plan::{Known, Observed};
 use archy_podman::{Container, ExecRequest};
 use archy_quadlet::render::{LABEL_APP, LABEL_SHARED};
 use archy_quadlet::{FileKind, HostFacts, unit_of};
-use archy_types::{AppId, Health, PodmanVersion, UserError};
+use archy_types::{AppId, Health, PodmanVersion, ServiceName, UserError};
 
 use super::bus::systemd;
 use super::containers::SECRET_HASH_LABEL;
 use super::snapshots::Snapshots;
-use super::{LOOK_DEADLINE, SystemHost, error, facts, listening, place};
+use super::{LOOK_DEADLINE, SystemHost, error, facts, listed, listening, place};
 use crate::clock;
 
 /// Names and labels.
@@ -44,7 +44,7 @@ impl Observe for SystemHost {
         let unit_files = self.unit_files().await;
         let data_sizes = self.data_sizes(&interest.measured).await;
         let (containers, images, volumes, networks, podman_secrets, units, version, local) = tokio::join!(
-            self.containers(),
+            self.containers(interest),
             self.images(interest),
             self.volumes(),
             self.networks(),
@@ -54,6 +54,7 @@ impl Observe for SystemHost {
             self.local_facts(interest),
         );
         let (units, shutting_down) = units;
+        let containers = listed::believe(containers, &units, &unit_files);
         let foreign = self.foreign(interest, &containers, &unit_files).await;
         Observed {
             at,
@@ -75,11 +76,13 @@ impl Observe for SystemHost {
             podman_secrets: known(podman_secrets),
             secret_files: known(local.secret_files),
             app_files: Known::Yes(local.app_files),
+            contexts: local.contexts,
             snapshots: known(local.snapshots),
             data_sizes,
             listening: known(local.listening),
             lowest_port: known(local.lowest_port.ok_or_else(|| missing("lowest port"))),
             disk_free_bytes: known(local.disk_free.ok_or_else(|| missing("disk"))),
+            inodes_free: known(local.inodes_free.ok_or_else(|| missing("inodes"))),
             memory_available_bytes: known(local.memory.ok_or_else(|| missing("memory"))),
             architecture: facts::architecture().to_owned(),
             platform: env!("CARGO_PKG_VERSION").to_owned(),
@@ -151,7 +154,10 @@ impl SystemHost {
             .map_err(|e| error::fatal(UserError::new("unit-files", e.to_string())))
     }
 
-    async fn containers(&self) -> HostResult<BTreeMap<String, ContainerState>> {
+    async fn containers(
+        &self,
+        interest: &Interest,
+    ) -> HostResult<BTreeMap<String, ContainerState>> {
         let podman = self.podman.within(LOOK_DEADLINE);
         let all = podman.containers(&[]).await.map_err(|e| error::podman(&e))?;
         let mut states = BTreeMap::new();
@@ -159,6 +165,7 @@ impl SystemHost {
             let Some(name) = container.names.first().cloned() else { continue };
             states.insert(name, state(container));
         }
+        self.sick.ask(&podman, &interest.apps, &mut states).await;
         // what a failing check said is worth a question of its own
         for (name, state) in &mut states {
             if state.health == Health::Unhealthy
@@ -171,7 +178,7 @@ impl SystemHost {
     }
 
     async fn images(&self, interest: &Interest) -> HostResult<BTreeSet<String>> {
-        if interest.images.is_empty() {
+        if interest.images.is_empty() && interest.contexts.is_empty() {
             return Ok(BTreeSet::new());
         }
         let podman = self.podman.within(LOOK_DEADLINE);
@@ -179,7 +186,9 @@ impl SystemHost {
         let names: BTreeSet<&str> =
             all.iter().flat_map(|i| i.tags.iter().chain(&i.digests)).map(String::as_str).collect();
         let present = |reference: &&String| names.contains(stored_name(reference).as_str());
-        Ok(interest.images.iter().filter(present).cloned().collect())
+        let asked = interest.images.iter().filter(present).cloned();
+        let own = names.iter().filter(|name| name.starts_with("localhost/"));
+        Ok(asked.chain(own.map(|name| (*name).to_owned())).collect())
     }
 
     async fn volumes(&self) -> HostResult<Labelled> {
@@ -236,8 +245,10 @@ impl SystemHost {
             let state = manager.system_state().await.map_err(|e| systemd(&e))?;
             let units = manager.units(&names).await.map_err(|e| systemd(&e))?;
             let states = units.into_iter().map(|unit| (unit.unit.clone(), unit_state(unit)));
+            let mut states = states.collect();
+            self.sick.mark(&mut states);
             let stopping = state == archy_systemd::SystemState::Stopping;
-            Ok::<_, HostError>((states.collect(), stopping))
+            Ok::<_, HostError>((states, stopping))
         };
         match look.await {
             Ok((states, stopping)) => (Ok(states), stopping),
@@ -246,24 +257,30 @@ impl SystemHost {
     }
 
     async fn local_facts(&self, interest: &Interest) -> LocalFacts {
-        let (host, apps) = (self.clone(), interest.apps.clone());
-        let task = tokio::task::spawn_blocking(move || host.look_locally(&apps));
+        let (host, interest) = (self.clone(), interest.clone());
+        let task = tokio::task::spawn_blocking(move || host.look_locally(&interest));
         task.await.unwrap_or_default()
     }
 
-    fn look_locally(&self, apps: &[std::sync::Arc<Manifest>]) -> LocalFacts {
+    fn look_locally(&self, interest: &Interest) -> LocalFacts {
+        let apps = &interest.apps;
         let cgroup = &self.config.user_cgroup;
         LocalFacts {
             controllers: archy_systemd::delegated_controllers(cgroup).unwrap_or_default(),
             values: facts::placeholder_values(&self.config),
             secret_files: self.secret_hashes(apps),
+            contexts: self.contexts.look(&interest.contexts),
             app_files: apps.iter().map(|app| (app.id.clone(), self.app_files(app))).collect(),
-            listening: listening::ports().map_err(|e| {
+            listening: listening::ports(&self.standing.sockets()).map_err(|e| {
                 error::fatal(UserError::new("ports-unknown", format!("/proc/net: {e}")))
             }),
             lowest_port: facts::lowest_port(),
             snapshots: self.snapshots(),
             disk_free: facts::disk(&self.config.data_dir).map(|disk| disk.free),
+            inodes_free: facts::room(&self.config.data_dir).map(|room| match room.inodes {
+                0 => u64::MAX,
+                _ => room.inodes_free,
+            }),
             memory: facts::meminfo("MemAvailable"),
         }
     }
@@ -312,10 +329,12 @@ struct LocalFacts {
     values: BTreeMap<archy_manifest::template::Placeholder, String>,
     secret_files: HostResult<BTreeMap<String, String>>,
     app_files: BTreeMap<AppId, BTreeMap<String, FileState>>,
+    contexts: BTreeMap<AppId, BTreeMap<ServiceName, String>>,
     listening: HostResult<BTreeSet<(u16, archy_manifest::model::Protocol)>>,
     lowest_port: Option<u16>,
     snapshots: HostResult<Snapshots>,
     disk_free: Option<u64>,
+    inodes_free: Option<u64>,
     memory: Option<u64>,
 }
 
@@ -327,10 +346,12 @@ impl Default for LocalFacts {
             values: BTreeMap::new(),
             secret_files: Err(missing("secrets")),
             app_files: BTreeMap::new(),
+            contexts: BTreeMap::new(),
             listening: Err(missing("ports")),
             lowest_port: None,
             snapshots: Err(missing("snapshots")),
             disk_free: None,
+            inodes_free: None,
             memory: None,
         }
     }

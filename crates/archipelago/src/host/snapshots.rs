@@ -93,7 +93,12 @@ impl SystemHost {
                 let meta = read_meta(&path.join(number.to_string()))?;
                 Some((Generation(number), self.snapshot_state(&meta)))
             });
-            found.insert(id, states.collect());
+            let states: BTreeMap<_, _> = states.collect();
+            // names of somebody else are not ours to clear
+            let rest = names.is_empty() || names.iter().any(|name| name.starts_with('.'));
+            if rest || !states.is_empty() {
+                found.insert(id, states);
+            }
         }
         Ok(found)
     }

@@ -139,16 +139,19 @@ impl Certs {
         }
     }
 
-    /// The TLS settings of a listener.
+    /// The TLS settings of a listener that speaks these protocols (ALPN names).
     ///
     /// # Errors
     /// The crypto provider lacks the protocol versions.
-    pub fn server_config(self: &Arc<Self>) -> Result<Arc<rustls::ServerConfig>, rustls::Error> {
+    pub fn server_config(
+        self: &Arc<Self>,
+        protocols: &[&[u8]],
+    ) -> Result<Arc<rustls::ServerConfig>, rustls::Error> {
         let mut config = rustls::ServerConfig::builder_with_provider(self.provider.clone())
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_cert_resolver(self.clone());
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         Ok(Arc::new(config))
     }
 }
@@ -213,14 +216,9 @@ pub fn own_names(hostname: &str, more: &[IpAddr]) -> Vec<String> {
         names.extend([hostname.to_owned(), format!("{hostname}.local")]);
     }
     names.push("localhost".to_owned());
-    let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
-    let addresses = interfaces.filter_map(|interface| {
-        let address = interface.address?;
-        let v4 = address.as_sockaddr_in().map(|a| IpAddr::V4(a.ip()));
-        v4.or_else(|| address.as_sockaddr_in6().map(|a| IpAddr::V6(a.ip())))
-    });
     // link-local addresses need a zone, which no certificate can name
-    let usable = addresses
+    let usable = super::addresses()
+        .into_iter()
         .chain(more.iter().copied())
         .filter(|ip| !matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local()));
     for ip in usable {
@@ -258,7 +256,7 @@ mod tests {
         std::fs::write(&key, other).unwrap();
         certs.refresh(true);
         assert_eq!(certs.node.current().unwrap().cert, first.cert);
-        assert!(certs.server_config().is_ok());
+        assert!(certs.server_config(&[b"h2"]).is_ok());
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Accepting connections: handshakes, header deadlines, limits, an end in good order.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use archy_proxy::{Slot, Slots};
 use axum::Router;
 use axum::body::Body;
 use hyper::body::Incoming;
@@ -12,7 +12,6 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
@@ -43,9 +42,6 @@ impl Default for Limits {
     }
 }
 
-/// Connections by address.
-type Counts = Arc<Mutex<HashMap<IpAddr, usize>>>;
-
 /// Largest head of a request, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
 
@@ -54,8 +50,7 @@ const MAX_HEAD: usize = 64 * 1024;
 pub struct Server {
     router: Router,
     limits: Limits,
-    slots: Arc<Semaphore>,
-    by_address: Counts,
+    slots: Slots,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -70,18 +65,18 @@ impl Server {
         stop: CancellationToken,
         tasks: TaskTracker,
     ) -> Self {
-        let slots = Arc::new(Semaphore::new(limits.connections));
-        Self { router, limits, slots, by_address: Arc::default(), stop, tasks }
+        let slots = Slots::new(limits.connections, limits.per_address);
+        Self { router, limits, slots, stop, tasks }
     }
 
     /// Serves HTTPS.
     pub fn https(&self, listener: TcpListener, config: Arc<rustls::ServerConfig>) {
         let acceptor = tokio_rustls::TlsAcceptor::from(config);
         let (server, deadline) = (self.clone(), self.limits.handshake);
-        self.tasks.spawn(self.clone().tcp(listener, move |stream, address, ticket| {
+        self.tasks.spawn(self.clone().tcp(listener, move |stream, address, slot| {
             let (server, acceptor) = (server.clone(), acceptor.clone());
             async move {
-                let _ticket = ticket;
+                let _slot = slot;
                 match tokio::time::timeout(deadline, acceptor.accept(stream)).await {
                     Ok(Ok(stream)) => server.connection(stream, Peer::Tls(address)).await,
                     Ok(Err(error)) => tracing::debug!(%address, %error, "TLS handshake failed"),
@@ -94,10 +89,10 @@ impl Server {
     /// Serves plain HTTP.
     pub fn http(&self, listener: TcpListener) {
         let server = self.clone();
-        self.tasks.spawn(self.clone().tcp(listener, move |stream, address, ticket| {
+        self.tasks.spawn(self.clone().tcp(listener, move |stream, address, slot| {
             let server = server.clone();
             async move {
-                let _ticket = ticket;
+                let _slot = slot;
                 server.connection(stream, Peer::Plain(address)).await;
             }
         }));
@@ -135,7 +130,7 @@ impl Server {
 
     async fn tcp<F, Fut>(self, listener: TcpListener, handle: F)
     where
-        F: Fn(tokio::net::TcpStream, SocketAddr, Ticket) -> Fut,
+        F: Fn(tokio::net::TcpStream, SocketAddr, Slot) -> Fut,
         Fut: Future<Output = ()> + Send + 'static,
     {
         loop {
@@ -150,14 +145,14 @@ impl Server {
                     continue;
                 }
             };
-            let Some(ticket) = self.ticket(address.ip().to_canonical()) else {
+            let Some(slot) = self.slots.take(address.ip()) else {
                 tracing::debug!(%address, "too many connections");
                 continue;
             };
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "no TCP_NODELAY");
             }
-            self.tasks.spawn(handle(stream, address, ticket));
+            self.tasks.spawn(handle(stream, address, slot));
         }
     }
 
@@ -165,21 +160,6 @@ impl Server {
     async fn rest(&self, error: &std::io::Error) {
         tracing::warn!(%error, "a connection could not be accepted");
         tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-
-    fn ticket(&self, ip: IpAddr) -> Option<Ticket> {
-        let slot = self.slots.clone().try_acquire_owned().ok()?;
-        if ip.is_loopback() {
-            return Some(Ticket { _slot: slot, counted: None });
-        }
-        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = by_address.entry(ip).or_default();
-        if *count >= self.limits.per_address {
-            return None;
-        }
-        *count += 1;
-        drop(by_address);
-        Some(Ticket { _slot: slot, counted: Some((ip, self.by_address.clone())) })
     }
 
     async fn connection<S>(self, stream: S, peer: Peer)
@@ -208,25 +188,6 @@ impl Server {
         };
         if let Err(error) = outcome {
             tracing::debug!(peer = %peer.describe(), %error, "connection ended");
-        }
-    }
-}
-
-/// Counts a connection for as long as it lasts.
-struct Ticket {
-    _slot: OwnedSemaphorePermit,
-    counted: Option<(IpAddr, Counts)>,
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        let Some((ip, by_address)) = &self.counted else { return };
-        let mut by_address = by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = by_address.get_mut(ip) {
-            *count -= 1;
-            if *count == 0 {
-                by_address.remove(ip);
-            }
         }
     }
 }

@@ -1,19 +1,15 @@
 //! `auth.*`.
 
 use archy_api::auth::{ChangePasswordParams, PasswordParams};
-use archy_api::method::{AuthLogin, Method as _};
 use archy_api::rpc::NoParams;
 use archy_types::UserError;
 
 use super::table::{Answer, Call, Cookies};
 use crate::app::App;
+use crate::auth::Role;
+use crate::auth::login::{self, OWNER, Refused};
 use crate::auth::password::{self, Verdict};
 use crate::auth::user_file::already_set_up;
-use crate::auth::{Role, role_of};
-use crate::clock;
-
-/// The only user there is.
-const OWNER: &str = "owner";
 
 pub(super) async fn is_setup(app: &App, _: &Call, _: NoParams) -> Answer<bool> {
     Ok(app.users.owner().await?.is_some())
@@ -35,30 +31,13 @@ pub(super) async fn setup(app: &App, call: &Call, params: PasswordParams) -> Ans
 }
 
 pub(super) async fn login(app: &App, call: &Call, params: PasswordParams) -> Answer<()> {
-    let from = call.caller.peer.describe();
-    let Some(owner) = app.users.owner().await? else {
-        return Err(super::errors::not_set_up());
-    };
-    let verdict = password::verify(params.password.clone(), owner.password_hash.clone()).await;
-    match verdict {
-        Verdict::Wrong => {
-            tracing::warn!(from, "login refused");
-            return Err(incorrect().into());
-        }
-        Verdict::Right => {}
-        Verdict::RightButOld => {
-            let hash = password::hash(params.password).await?;
-            // the login stands even if the better hash cannot be kept
-            match app.users.replace(&owner.password_hash, hash).await {
-                Ok(()) => tracing::info!("the password's hash was made anew with Argon2id"),
-                Err(error) => tracing::warn!(%error, "the password's old hash stays"),
-            }
-        }
+    let peer = call.caller.peer;
+    match login::check(app, peer.ip(), &peer.describe(), params.password).await {
+        Ok(role) => begin(app, call, role).await,
+        Err(Refused::NotSetUp) => Err(super::errors::not_set_up()),
+        Err(Refused::Wrong) => Err(incorrect().into()),
+        Err(Refused::Failed(error)) => Err(error.into()),
     }
-    tracing::info!(from, "logged in");
-    // only wrong guesses use the limit up
-    app.limiter.forgive(AuthLogin::NAME, call.caller.peer.ip());
-    begin(app, call, role_of(&owner.role).unwrap_or(Role::Viewer)).await
 }
 
 pub(super) async fn logout(app: &App, call: &Call, _: NoParams) -> Answer<()> {
@@ -93,8 +72,8 @@ pub(super) async fn change_password(
 /// Begins a session for a caller over the network; the unix socket needs none.
 async fn begin(app: &App, call: &Call, role: Role) -> Answer<()> {
     let peer = call.caller.peer;
-    let tokens = app.sessions.begin(OWNER, role, peer.describe(), clock::steady_now()).await;
-    call.set_cookies(Cookies::Set(tokens.map_err(UserError::from)?));
+    let tokens = login::begin(app, role, peer.describe()).await?;
+    call.set_cookies(Cookies::Set(tokens));
     Ok(())
 }
 

@@ -34,7 +34,7 @@ pub(super) async fn explain(app: &App, _: &Call, params: AppParams) -> Answer<Ex
     let services = services.map(|(seen, probe)| service(&view, seen, probe)).collect();
     let log = if is_wrong(&view) { log(app, &view).await } else { Vec::new() };
     let report = &view.report;
-    let operation = map::package(&view, None).operation;
+    let operation = map::package(&view, &map::Links::default()).operation;
     Ok(ExplainResult {
         package_id: params.id.clone(),
         title: view.manifest.name.clone(),

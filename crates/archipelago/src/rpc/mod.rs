@@ -11,6 +11,7 @@ pub mod logs;
 mod node;
 mod package;
 mod plan;
+mod ports;
 mod reply;
 mod table;
 mod update;

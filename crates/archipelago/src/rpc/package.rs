@@ -1,6 +1,5 @@
 //! `package.*`: what changes apps, and what tells about them.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,20 +7,19 @@ use std::time::Duration;
 use archy_api::package::{
     AcceptedResult, AppParams, AvailableApp, AvailableResult, BrokenManifest, ExecParams,
     ExecResult, HistoryParams, HistoryResult, InstallParams, InstallResult, OperationRecord,
-    Outcome, PortChoice, UninstallParams,
+    Outcome, UninstallParams,
 };
 use archy_api::rpc::{ErrorObject, FORBIDDEN, ManifestFinding, NoParams};
-use archy_api::state;
 use archy_catalog::Entry;
 use archy_engine::{Accepted, AppView, Request, RequestKind};
 use archy_manifest::Manifest;
-use archy_manifest::model::{ImageSource, Protocol};
+use archy_manifest::model::ImageSource;
 use archy_plan::DesiredState;
 use archy_store::{Operation, Phase, StepState};
 use archy_types::{Actor, AppId, OperationId, ServiceName, UserError};
 
-use super::config;
 use super::table::{Answer, Call};
+use super::{config, ports};
 use crate::app::App;
 use crate::catalog::{self, Refusal};
 use crate::net::Peer;
@@ -90,7 +88,13 @@ pub(super) async fn install_kind(
     }
     let settings = params.config.unwrap_or_default();
     config::check(manifest, &settings)?;
-    let port_overrides = port_overrides(manifest, params.ports.unwrap_or_default())?;
+    let mut port_overrides = ports::chosen(manifest, params.ports.unwrap_or_default())?;
+    // one that was uninstalled is found again where it was
+    match crate::ledger::left(&app.store, &id).await {
+        Ok(Some((left, _))) => ports::remember(manifest, &left.port_overrides, &mut port_overrides),
+        Ok(None) => {}
+        Err(error) => tracing::warn!(app = %id, %error, "its former ports are not known"),
+    }
     Ok(RequestKind::Install {
         manifest: package.manifest,
         text: package.text,
@@ -168,31 +172,6 @@ pub(super) fn other_image(manifest: &Manifest, asked: &str) -> Option<String> {
     tracing::warn!(app = %manifest.id, asked, "the image asked for is not the manifest's, which is used");
     let asked = super::errors::cut(asked, 100);
     Some(format!("The image {asked} was not used: the manifest of {} says {first}.", manifest.id))
-}
-
-fn port_overrides(
-    manifest: &Manifest,
-    choices: Vec<PortChoice>,
-) -> Result<BTreeMap<(u16, Protocol), u16>, UserError> {
-    let choice = |choice: PortChoice| {
-        let protocol = match choice.protocol {
-            state::Protocol::Tcp => Protocol::Tcp,
-            state::Protocol::Udp => Protocol::Udp,
-        };
-        let declared = manifest
-            .services
-            .values()
-            .flat_map(|service| &service.ports)
-            .any(|port| port.host == choice.declared && port.protocol == protocol);
-        if !declared || choice.host == 0 {
-            let message =
-                format!("Invalid port: {} for {} is not possible.", choice.host, choice.declared);
-            return Err(UserError::new("port-choice-invalid", message)
-                .hint("Name a host port of the manifest, and a port from 1 to 65535."));
-        }
-        Ok(((choice.declared, protocol), choice.host))
-    };
-    choices.into_iter().map(choice).collect()
 }
 
 pub(super) async fn start(app: &App, call: &Call, params: AppParams) -> Answer<AcceptedResult> {

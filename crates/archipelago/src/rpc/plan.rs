@@ -117,6 +117,7 @@ fn target(step: &Step) -> Option<String> {
         | Step::RemovePodmanSecret { name }
         | Step::PurgeSecret { name }
         | Step::SyncPodmanSecret { name }
+        | Step::ComposePodmanSecret { name, .. }
         | Step::GenerateSecret { name, .. } => Some(name.clone()),
         Step::RenameContainer { from, .. } => Some(from.clone()),
         Step::RemoveUnitFile { file_name } | Step::WriteUnitFile { file_name, .. } => {

@@ -3,7 +3,7 @@
 //! Apps whose view did not change are neither mapped nor serialized nor compared again, so a
 //! change of one app among hundreds costs what that app costs.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -62,7 +62,7 @@ struct Inner {
     apps: BTreeMap<String, App>,
     rest: BTreeMap<&'static str, Value>,
     server: ServerInfo,
-    host_ip: Option<Ipv4Addr>,
+    links: map::Links,
     snapshot: Arc<Snapshot>,
     notices: Vec<Notice>,
     ring: VecDeque<Change>,
@@ -87,7 +87,11 @@ impl Hub {
     #[must_use]
     pub fn new(base: u64, server: ServerInfo, host_ip: Option<Ipv4Addr>) -> Self {
         let hub = Self {
-            inner: Mutex::new(Inner { server, host_ip, ..Inner::default() }),
+            inner: Mutex::new(Inner {
+                server,
+                links: map::Links { host_ip, ..map::Links::default() },
+                ..Inner::default()
+            }),
             now: RwLock::default(),
             seq: watch::Sender::new(base),
         };
@@ -137,9 +141,19 @@ impl Hub {
 
     /// Publishes another address; links of all apps are made anew.
     pub fn set_host_ip(&self, host_ip: Option<Ipv4Addr>) {
+        self.set_links(|links| links.host_ip = host_ip);
+    }
+
+    /// Publishes the ports that the app gate stands before; `secure` when it speaks TLS.
+    pub fn set_guarded(&self, guarded: BTreeSet<u16>, secure: bool) {
+        self.set_links(|links| (links.guarded, links.secure) = (guarded, secure));
+    }
+
+    fn set_links(&self, change: impl FnOnce(&mut map::Links)) {
         self.update(|inner| {
-            if inner.host_ip != host_ip {
-                inner.host_ip = host_ip;
+            let before = inner.links.clone();
+            change(&mut inner.links);
+            if inner.links != before {
                 inner.apps.values_mut().for_each(|app| app.view = Arc::new((*app.view).clone()));
             }
         });
@@ -209,7 +223,7 @@ impl Inner {
             if before.is_some_and(|app| Arc::ptr_eq(&app.view, view)) {
                 continue;
             }
-            let value = serde_json::to_value(map::package(view, self.host_ip)).unwrap_or_default();
+            let value = serde_json::to_value(map::package(view, &self.links)).unwrap_or_default();
             match before {
                 Some(app) => {
                     patch.extend(below(&["package-data", id.as_str()], &app.value, &value))

@@ -1,6 +1,6 @@
 //! The engine's view of an app in the words of the API.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use archy_api::state::{
@@ -16,10 +16,21 @@ use archy_plan::adopt::Stage;
 use archy_plan::{Check, DesiredState};
 use archy_types::AppState;
 
-/// One app. `host_ip` is the address in its links; `localhost` when it is not known.
+/// What links to apps are made of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Links {
+    /// Address of the node; `localhost` when it is not known.
+    pub host_ip: Option<Ipv4Addr>,
+    /// Ports that the app gate stands before.
+    pub guarded: BTreeSet<u16>,
+    /// The gate speaks TLS.
+    pub secure: bool,
+}
+
+/// One app.
 #[must_use]
-pub fn package(view: &AppView, host_ip: Option<Ipv4Addr>) -> PackageData {
-    let doors = doors(view, host_ip);
+pub fn package(view: &AppView, links: &Links) -> PackageData {
+    let doors = doors(view, links);
     PackageData {
         state: PackageState::from(view.report.state),
         health: known_health(view.health),
@@ -196,18 +207,20 @@ fn interface(view: &AppView, interface: &Interface) -> InterfaceCard {
     }
 }
 
-fn doors(view: &AppView, host_ip: Option<Ipv4Addr>) -> BTreeMap<String, InterfaceAddresses> {
-    let host = host_ip.map_or_else(|| "localhost".to_owned(), |ip| ip.to_string());
+fn doors(view: &AppView, links: &Links) -> BTreeMap<String, InterfaceAddresses> {
+    let host = links.host_ip.map_or_else(|| "localhost".to_owned(), |ip| ip.to_string());
     let address = |interface: &Interface| {
         let port = real_port(view, interface.port);
         let number = port.map_or(interface.port, |port| port.host);
         let path = if interface.path == "/" { "" } else { interface.path.as_str() };
-        // what only this machine reaches has no address on the network
-        let reachable = !port.is_some_and(|port| port.loopback_only);
+        // what only this machine reaches has no address on the network, unless the gate stands before it
+        let guarded = links.guarded.contains(&number);
+        let reachable = guarded || !port.is_some_and(|port| port.loopback_only);
+        let scheme = if guarded && links.secure { "https" } else { interface.protocol.as_str() };
         let web = reachable && matches!(interface.protocol.as_str(), "http" | "https");
         InterfaceAddresses {
             tor_address: String::new(),
-            lan_address: web.then(|| format!("{}://{host}:{number}{path}", interface.protocol)),
+            lan_address: web.then(|| format!("{scheme}://{host}:{number}{path}")),
             lan_port_auth: port.and_then(|port| port.auth).map(|auth| auth_name(auth).to_owned()),
         }
     };

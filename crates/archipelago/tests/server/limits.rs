@@ -85,17 +85,28 @@ async fn plain_http_redirects() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_have_a_strict_policy() {
     let node = Node::start().await;
-    for (path, kind) in
-        [("/", "text/html"), ("/app.js", "text/javascript"), ("/style.css", "text/css")]
-    {
+    // the page, and the addresses that it shows by itself
+    for path in ["/", "/apps/blog", "/apps/blog/log", "/discover", "/system/health"] {
         let page = node.get(path, &[]).await;
-        assert_eq!(page.status, StatusCode::OK);
-        assert!(page.headers["content-type"].to_str().unwrap().starts_with(kind));
+        assert_eq!(page.status, StatusCode::OK, "{path}");
+        assert!(page.headers["content-type"].to_str().unwrap().starts_with("text/html"));
+        assert_eq!(page.headers["cache-control"], "no-store", "{path}");
         let policy = page.headers["content-security-policy"].to_str().unwrap();
         assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+        assert!(policy.contains("script-src 'self';"), "{policy}");
         assert_eq!(page.headers["x-content-type-options"], "nosniff");
     }
     let page = String::from_utf8(node.get("/", &[]).await.body.to_vec()).unwrap();
     assert!(!page.contains("<script>") && !page.contains("style=") && !page.contains("onclick"));
-    assert_eq!(node.get("/nowhere", &[]).await.status, StatusCode::NOT_FOUND);
+    for path in ["/nowhere", "/assets/nothing.js", "/apps.js", "/../etc/passwd", "/rpc"] {
+        let answer = node.get(path, &[]).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        assert!(answer.headers["content-security-policy"].to_str().unwrap().contains("'none'"));
+    }
+    // whatever the page names is there, of the type that it says
+    for part in page.split('"').filter(|part| part.starts_with('/') && part.contains('.')) {
+        let file = node.get(part, &[("accept-encoding", "br".to_owned())]).await;
+        assert_eq!(file.status, StatusCode::OK, "{part}");
+        assert!(!file.body.is_empty(), "{part}");
+    }
 }

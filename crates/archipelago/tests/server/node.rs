@@ -149,6 +149,7 @@ impl Node {
             system: Arc::new(FakeHost),
             last_pass: Arc::default(),
             doubt: Arc::default(),
+            standing: archipelago::app_gate::Standing::default(),
             survey: closer.clone(),
         };
         let daemon =

@@ -3,7 +3,7 @@
 use archy_testkit::sim::Harm;
 
 use crate::node::{Ask, Node};
-use crate::shapes::Shape;
+use crate::shapes::{self, Shape};
 use crate::{LASTS, report, setting, settle, simulate};
 
 /// An operation, with what leads to it.
@@ -18,7 +18,11 @@ const fn case(word: &'static str, before: &'static [Ask], ask: Ask) -> Case {
     Case { word, before, ask }
 }
 
-const CASES: &[Case] = &[
+const KEEP: Ask = Ask::Rollback { keep_data: true };
+const ROLLBACK: Ask = Ask::Rollback { keep_data: false };
+
+/// Operations on an app that is Archipelago's own.
+const OWN: &[Case] = &[
     case("install", &[], Ask::Install(1)),
     case("update", &[Ask::Install(1)], Ask::Install(2)),
     case("start", &[Ask::Install(1), Ask::Stop], Ask::Start),
@@ -28,12 +32,51 @@ const CASES: &[Case] = &[
     case("uninstall", &[Ask::Install(1)], Ask::Uninstall),
     case("purge", &[Ask::Install(1)], Ask::Purge),
     case("reinstall", &[Ask::Install(1), Ask::Uninstall], Ask::Install(1)),
+    case("update-to", &[Ask::Install(1)], Ask::Update(2)),
+    case("update-at-rest", &[Ask::Install(1), Ask::Stop], Ask::Update(2)),
+    case("update-bad", &[Ask::Install(1)], Ask::Update(shapes::BAD)),
+    case("update-sick", &[Ask::Install(1)], Ask::Update(shapes::SICK)),
+    case("rollback", &[Ask::Install(1), Ask::Update(2)], ROLLBACK),
+    case("rollback-at-rest", &[Ask::Install(1), Ask::Update(2), Ask::Stop], ROLLBACK),
+    case("purge-left", &[Ask::Install(1), Ask::Update(2), Ask::Uninstall], Ask::PurgeLeft),
 ];
+
+/// Further ones on an app that an older version may run after a newer one.
+const DOWNGRADABLE: &[Case] = &[case("rollback-keep", &[Ask::Install(1), Ask::Update(2)], KEEP)];
+
+/// Operations on an app that was there before Archipelago was.
+const FOREIGN: &[Case] = &[
+    case("adopt", &[], Ask::Adopt(1)),
+    case("adopted-stop", &[Ask::Adopt(1)], Ask::Stop),
+    case("adopted-start", &[Ask::Adopt(1), Ask::Stop], Ask::Start),
+    case("adopted-restart", &[Ask::Adopt(1)], Ask::Restart),
+    case("adopted-uninstall", &[Ask::Adopt(1)], Ask::Uninstall),
+    case("migrate", &[Ask::Adopt(1)], Ask::Migrate),
+    case("migrate-at-rest", &[Ask::Adopt(1), Ask::Stop], Ask::Migrate),
+    case("migrate-bad", &[Ask::Adopt(shapes::BROKEN)], Ask::Migrate),
+    case("migrate-again", &[Ask::Adopt(1), Ask::Migrate, Ask::MigrateBack], Ask::Migrate),
+    case("migrate-back", &[Ask::Adopt(1), Ask::Migrate], Ask::MigrateBack),
+    case("migrate-commit", &[Ask::Adopt(1), Ask::Migrate], Ask::MigrateCommit),
+    case("migrated-update", &[Ask::Adopt(1), Ask::Migrate], Ask::Update(2)),
+    case("migrated-rollback", &[Ask::Adopt(1), Ask::Migrate, Ask::Update(2)], ROLLBACK),
+    case("migrated-uninstall", &[Ask::Adopt(1), Ask::Migrate], Ask::Uninstall),
+    case("migrated-purge", &[Ask::Adopt(1), Ask::Migrate], Ask::Purge),
+];
+
+/// All operations of a shape.
+fn cases(shape: Shape) -> Vec<Case> {
+    match shape {
+        Shape::Single | Shape::Stack => OWN.to_vec(),
+        Shape::Dependent => [OWN, DOWNGRADABLE].concat(),
+        Shape::Run | Shape::Child | Shape::Quadlet => FOREIGN.to_vec(),
+    }
+}
 
 /// One run: the harm comes at the boundary after `left` others. Says whether it came.
 async fn run(shape: Shape, case: Case, harm: Harm, left: u64) -> Result<bool, (Node, String)> {
     // the seed says how long things take, and what a cut loses
-    let mut node = Node::new(left).await;
+    let laid: Vec<_> = shape.laid().into_iter().collect();
+    let mut node = Node::new(left, &laid).await;
     let (others, app) = shape.apps();
     for (app, ask) in others
         .iter()
@@ -49,6 +92,13 @@ async fn run(shape: Shape, case: Case, harm: Harm, left: u64) -> Result<bool, (N
     node.ask(app, case.ask).await;
     let settled = settle(&mut node).await;
     let came = !node.sim.disarm();
+    if matches!(case.ask, Ask::Adopt(_)) && harm != Harm::PowerCut {
+        // one that lives in the daemon dies with it
+        let lives = harm != Harm::Kill || shape != Shape::Child;
+        if lives && !node.laid.iter().all(|laid| laid.is_untouched(&node)) {
+            return Err((node, "what was adopted is not what it was".to_owned()));
+        }
+    }
     match settled {
         Ok(()) => Ok(came),
         Err(broken) => Err((node, broken)),
@@ -60,7 +110,7 @@ fn all(shape: Shape, stride: u64) {
     let only = setting("ARCHY_SIM_CASE");
     let mut runs = 0_u64;
     let mut failures = 0;
-    for case in CASES {
+    for case in cases(shape) {
         for harm in Harm::ALL {
             let name = format!("{}/{}/{}", shape.word(), case.word, harm.word());
             // what is no crash has few boundaries, and other ones than a crash
@@ -76,7 +126,7 @@ fn all(shape: Shape, stride: u64) {
                     break;
                 }
                 runs += 1;
-                let came = match simulate(run(shape, *case, harm, left)) {
+                let came = match simulate(run(shape, case, harm, left)) {
                     Ok(came) => came,
                     Err((node, broken)) => {
                         failures += 1;
@@ -140,8 +190,8 @@ const ONCE_BROKEN: &[(Shape, &str, Harm, u64)] = &[
 #[test]
 fn what_was_broken_once() {
     for (shape, word, harm, left) in ONCE_BROKEN {
-        let case = CASES.iter().find(|case| case.word == *word).unwrap();
-        if let Err((node, broken)) = simulate(run(*shape, *case, *harm, *left)) {
+        let case = cases(*shape).into_iter().find(|case| case.word == *word).unwrap();
+        if let Err((node, broken)) = simulate(run(*shape, case, *harm, *left)) {
             let id = format!("{}/{word}/{}/{left}", shape.word(), harm.word());
             report(&node, &format!("{id}: {broken}"), "this test");
             panic!("{id}");
@@ -162,4 +212,19 @@ fn every_boundary_of_a_stack() {
 #[test]
 fn every_boundary_of_a_dependent_app() {
     all(Shape::Dependent, stride(59));
+}
+
+#[test]
+fn every_boundary_of_a_container_that_was_run() {
+    all(Shape::Run, stride(97));
+}
+
+#[test]
+fn every_boundary_of_a_child_of_the_daemon() {
+    all(Shape::Child, stride(97));
+}
+
+#[test]
+fn every_boundary_of_a_quadlet() {
+    all(Shape::Quadlet, stride(97));
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use archy_engine::Snapshot;
-use archy_plan::observed::ActiveState;
+use archy_plan::observed::{ActiveState, ContainerState};
 use archy_plan::{DesiredApp, DesiredState, Intent, Known};
 use archy_testkit::{Model, Sim};
 use archy_types::{AppId, AppState};
 
 use crate::node::{Node, Wish};
 use crate::shapes::{APPS, id};
+use crate::{data, foreign};
 
 /// Everything that does not hold.
 pub(crate) fn broken(node: &Node) -> Vec<String> {
@@ -20,6 +21,7 @@ pub(crate) fn broken(node: &Node) -> Vec<String> {
         let model = node.sim.model();
         let found = match &desired {
             None => absent(&model, node, &app),
+            Some(desired) if desired.is_watched() => foreign::watched(&model, desired, &snapshot),
             Some(desired) => present(&model, desired, &snapshot),
         };
         drop(model);
@@ -31,6 +33,9 @@ pub(crate) fn broken(node: &Node) -> Vec<String> {
     }
     broken.extend(journal(&node.sim));
     broken.extend(lost(node));
+    broken.extend(data::wrong(node));
+    broken.extend(foreign::broken(node));
+    broken.extend(node.sim.broken());
     broken.extend(drifted(node));
     broken
 }
@@ -67,8 +72,8 @@ fn unwished(node: &Node, app: &AppId, desired: Option<&DesiredApp>) -> Option<St
     match Wish::of(desired) {
         None => Some(format!("{app}: the removal is not over")),
         Some(wish) if allowed.contains(&wish) => None,
-        Some(Wish::Present { version, running, title })
-            if allowed.contains(&Wish::Present { version, running, title: None })
+        Some(Wish::Present { version, running, title, hold })
+            if allowed.contains(&Wish::Present { version, running, title: None, hold })
                 && node.titles.contains(&(app.clone(), title.clone())) =>
         {
             None
@@ -77,11 +82,11 @@ fn unwished(node: &Node, app: &AppId, desired: Option<&DesiredApp>) -> Option<St
     }
 }
 
-fn labelled(text: &str, app: &AppId) -> bool {
+pub(crate) fn labelled(text: &str, app: &AppId) -> bool {
     text.lines().any(|line| line == format!("Label=io.archipelago.app={app}"))
 }
 
-fn belongs(name: &str, app: &AppId) -> bool {
+pub(crate) fn belongs(name: &str, app: &AppId) -> bool {
     name == app.as_str() || name.starts_with(&format!("{app}-"))
 }
 
@@ -94,25 +99,46 @@ fn absent(model: &Model, node: &Node, app: &AppId) -> Vec<String> {
     found.extend(loaded.map(|(name, _)| format!("systemd still knows {name}")));
     let live = model.units.iter().filter(|(unit, state)| {
         let idle = matches!(state.active, ActiveState::Inactive | ActiveState::Failed);
-        !idle && belongs(unit.trim_end_matches(".service"), app)
+        !idle && belongs(unit.trim_end_matches(".service"), app) && !is_owners(model, unit)
     });
     found.extend(live.map(|(unit, _)| format!("the unit {unit} still runs")));
     let names = |kind: &str, names: Vec<&String>| {
         let left = names.into_iter().filter(|name| belongs(name, app));
         left.map(|name| format!("the {kind} {name} is left")).collect::<Vec<_>>()
     };
-    found.extend(names("container", model.containers.keys().collect()));
+    found.extend(names("container", own_containers(model).collect()));
     found.extend(names("network", model.networks.iter().collect()));
     found.extend(names("podman secret", model.podman_secrets.keys().collect()));
-    found.extend(names("port of container", model.ports.keys().collect()));
+    let held = model.ports.keys().filter(|name| !model.foreign.containers.contains_key(*name));
+    found.extend(names("port of container", held.collect()));
     if node.emptied.contains(app) {
-        found.extend(names("volume", model.volumes.iter().collect()));
+        // what was there before Archipelago is left to its owner
+        let owners = |volume: &&String| {
+            let mut mounts = node.laid.iter().flat_map(|laid| &laid.foreigner.mounts);
+            mounts.any(|(source, _)| source == *volume)
+        };
+        found.extend(names("volume", model.volumes.iter().filter(|v| !owners(v)).collect()));
         found.extend(names("secret", model.secret_files.keys().collect()));
         if model.app_files.get(app).is_some_and(|files| !files.is_empty()) {
             found.push("its directory is left".to_owned());
         }
+        if model.snapshots.contains_key(app) {
+            found.push("a snapshot is left".to_owned());
+        }
     }
     found
+}
+
+/// Containers that Archipelago made.
+fn own_containers(model: &Model) -> impl Iterator<Item = &String> {
+    let ours = |seen: &ContainerState| seen.labels.contains_key("io.archipelago.app");
+    model.containers.iter().filter(move |(_, seen)| ours(seen)).map(|(name, _)| name)
+}
+
+/// True for the unit of a file that the owner wrote.
+fn is_owners(model: &Model, unit: &str) -> bool {
+    let file = format!("{}.container", unit.trim_end_matches(".service"));
+    model.loaded.get(&file).is_some_and(|text| !text.contains("Label=io.archipelago.app="))
 }
 
 /// An app is wholly what its ledger says.
@@ -182,7 +208,7 @@ fn foreign_parts(model: &Model, desired: &DesiredApp) -> Vec<String> {
     let own: BTreeSet<String> =
         services.map(|name| archy_manifest::names::container(&desired.manifest, name)).collect();
     let mut found = Vec::new();
-    for name in model.containers.keys().chain(model.ports.keys()) {
+    for name in own_containers(model).chain(model.ports.keys()) {
         if belongs(name, app) && !own.contains(name) {
             found.push(format!("container {name} of another version is left"));
         }
@@ -226,25 +252,14 @@ fn journal(sim: &Sim) -> Vec<String> {
     open.map(|entry| format!("{}: {} is open in the journal", entry.app, entry.kind)).collect()
 }
 
-/// Data and secrets outlive everything but a purge.
+/// Secrets outlive everything but a purge.
 fn lost(node: &Node) -> Vec<String> {
-    let model = node.sim.model();
-    let mut found = Vec::new();
-    let purged = |place: &str| {
-        let name = place.rsplit_once(' ').map_or(place, |(_, name)| name);
-        let name = name.split('/').next().unwrap_or(name);
-        node.purged.iter().any(|app| belongs(name, app))
-    };
-    for (what, before, now) in
-        [("data of", &node.data, &model.data), ("secret", &node.secrets, &model.secret_files)]
-    {
-        for (place, content) in before {
-            if !purged(place) && now.get(place) != Some(content) {
-                found.push(format!("{what} {place} was {content}, is {:?}", now.get(place)));
-            }
-        }
-    }
-    found
+    let now = &node.sim.model().secret_files;
+    let purged = |name: &str| node.purged.iter().any(|app| belongs(name, app));
+    let gone =
+        node.secrets.iter().filter(|(name, value)| !purged(name) && now.get(*name) != Some(*value));
+    gone.map(|(name, value)| format!("the secret {name} was {value}, is {:?}", now.get(name)))
+        .collect()
 }
 
 /// Nothing is left to do, as the plan sees it.

@@ -15,7 +15,9 @@
 )]
 
 mod acceptance;
+mod data;
 mod exhaustive;
+mod foreign;
 mod invariants;
 mod node;
 mod random;

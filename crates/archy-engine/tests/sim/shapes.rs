@@ -1,9 +1,12 @@
 //! The apps of the simulation: one service; a stack with an init service, hooks and a part that the
-//! next version has no more; two apps of which one needs the other.
+//! next version has no more; two apps of which one needs the other and may go back to an older
+//! version; and apps that are there before Archipelago is, in three layouts.
 
 use std::sync::Arc;
 
 use archy_manifest::Manifest;
+use archy_testkit::Fault;
+use archy_testkit::sim::{Foreigner, Kind};
 use archy_types::{AppId, Digest};
 
 /// A set of apps of one kind.
@@ -12,6 +15,12 @@ pub(crate) enum Shape {
     Single,
     Stack,
     Dependent,
+    /// Made by `podman run`.
+    Run,
+    /// Made by an older daemon, with which it dies.
+    Child,
+    /// Made by a Quadlet file of the owner's.
+    Quadlet,
 }
 
 impl Shape {
@@ -20,6 +29,9 @@ impl Shape {
             Self::Single => "single",
             Self::Stack => "stack",
             Self::Dependent => "dependent",
+            Self::Run => "run",
+            Self::Child => "child",
+            Self::Quadlet => "quadlet",
         }
     }
 
@@ -29,23 +41,76 @@ impl Shape {
             Self::Single => (&[], "web"),
             Self::Stack => (&[], "forum"),
             Self::Dependent => (&["base"], "notes"),
+            Self::Run => (&[], "cloud"),
+            Self::Child => (&[], "box"),
+            Self::Quadlet => (&[], "drive"),
+        }
+    }
+
+    /// What is on the node before Archipelago is.
+    pub(crate) fn laid(self) -> Option<Foreigner> {
+        match self {
+            Self::Single | Self::Stack | Self::Dependent => None,
+            Self::Run => Some(foreigner("cloud", 8083, Kind::Run)),
+            Self::Child => Some(foreigner("box", 8084, Kind::InDaemon)),
+            Self::Quadlet => Some(foreigner("drive", 8085, Kind::Quadlet)),
         }
     }
 }
 
-/// All apps there are.
-pub(crate) const APPS: [&str; 4] = ["base", "forum", "notes", "web"];
+/// A container that the app would have as well: of its data one part lies elsewhere, and one where the
+/// app has it too.
+fn foreigner(app: &str, port: u16, kind: Kind) -> Foreigner {
+    let mounts = [(format!("/srv/{app}"), "/files"), (format!("{app}-db"), "/db")];
+    Foreigner {
+        app: id(app),
+        name: app.to_owned(),
+        image: format!("registry.example/{app}:0"),
+        mounts: mounts.map(|(from, to)| (from, to.to_owned())).into(),
+        port: (port, 80),
+        env: ("TOKEN".to_owned(), format!("token of {app}")),
+        kind,
+    }
+}
 
-/// The text of an app's manifest in one of its versions, 1 or 2.
+/// All apps there are.
+pub(crate) const APPS: [&str; 7] = ["base", "box", "cloud", "drive", "forum", "notes", "web"];
+
+/// A version whose containers end at once, and ruin the data before.
+pub(crate) const BAD: u32 = 3;
+/// A version that starts and is not well, and ruins the data.
+pub(crate) const SICK: u32 = 4;
+/// A version whose containers do not even begin to run.
+pub(crate) const BROKEN: u32 = 5;
+
+/// What is the matter with the images of these versions.
+pub(crate) fn faults() -> Vec<Fault> {
+    let image = |app: &str, version: u32| format!("registry.example/{app}:{version}");
+    let of = |app: &&str| [Fault::BadImage(image(app, BAD)), Fault::SickImage(image(app, SICK))];
+    APPS.iter().flat_map(of).collect()
+}
+
+/// An image that does not even begin to run.
+pub(crate) fn broken_images() -> Vec<String> {
+    APPS.iter().map(|app| format!("registry.example/{app}:{BROKEN}")).collect()
+}
+
+/// The text of an app's manifest in one of its versions.
 pub(crate) fn text(app: &str, version: u32) -> String {
     let template = match app {
         "web" => WEB,
         "forum" => FORUM,
         "base" => BASE,
-        _ => NOTES,
+        "notes" => NOTES,
+        _ => HOME,
+    };
+    let port = match app {
+        "cloud" => "8083",
+        "box" => "8084",
+        _ => "8085",
     };
     let text = if version == 1 { template.to_owned() } else { template.replace(FORUM_MAIL, "") };
-    text.replace("VERSION", &version.to_string())
+    text.replace("VERSION", &version.to_string()).replace("APP", app).replace("PORT", port)
 }
 
 /// The parsed manifest with text and digest.
@@ -65,7 +130,7 @@ pub(crate) fn id(app: &str) -> AppId {
 /// Images that a registry has for all apps.
 pub(crate) fn images() -> Vec<String> {
     let of = |app: &str| {
-        (1..=2)
+        (1..=BROKEN)
             .flat_map(|version| {
                 let (manifest, ..) = manifest(app, version);
                 let image = |line: &str| line.trim().strip_prefix("image: ").map(str::to_owned);
@@ -81,6 +146,7 @@ const WEB: &str = r#"app:
   id: web
   name: Web
   version: VERSION.0.0
+  update: { soak: 6s }
   services:
     main:
       image: registry.example/web:VERSION
@@ -103,6 +169,7 @@ const FORUM: &str = r#"app:
   id: forum
   name: Forum
   version: VERSION.0.0
+  update: { soak: 6s }
   services:
     main:
       image: registry.example/forum:VERSION
@@ -111,6 +178,8 @@ const FORUM: &str = r#"app:
       depends_on: { prepare: completed, db: started }
       ready:
         - { socket: 80, timeout: 60s }
+      volumes:
+        - { type: volume, source: tables, target: /tables }
     prepare:
       image: registry.example/forum:VERSION
       oneshot: true
@@ -147,6 +216,7 @@ const BASE: &str = r#"app:
   id: base
   name: Base
   version: VERSION.0.0
+  update: { soak: 6s }
   provides: [{ role: chain }]
   services:
     main:
@@ -163,6 +233,7 @@ const NOTES: &str = r#"app:
   id: notes
   name: Notes
   version: VERSION.0.0
+  update: { soak: 6s, downgrade: true }
   requires: [{ role: chain }]
   services:
     main:
@@ -174,6 +245,26 @@ const NOTES: &str = r#"app:
       volumes:
         - { type: volume, source: words, target: /words }
   named_volumes: { words: {} }
+  config:
+    title: { type: text, label: Title, default: Hello, targets: [{ service: main, env: TITLE }] }
+"#;
+
+const HOME: &str = r#"app:
+  id: APP
+  name: Home
+  version: VERSION.0.0
+  update: { soak: 6s }
+  services:
+    main:
+      image: registry.example/APP:VERSION
+      ports:
+        - { host: PORT, container: 80, auth: gated }
+      volumes:
+        - { type: bind, source: files, target: /files }
+        - { type: volume, source: db, target: /db }
+      secret_env: { TOKEN: APP-token }
+  named_volumes: { db: {} }
+  secrets: { APP-token: hex32 }
   config:
     title: { type: text, label: Title, default: Hello, targets: [{ service: main, env: TITLE }] }
 "#;

@@ -42,7 +42,21 @@ const DEVICES: &[&str] = &[
     "/dev/i2c-*",
     "/dev/gpiochip*",
     "/dev/apex_*",
+    "/dev/dvb",
+    "/dev/dvb/*",
+    "/dev/vchiq",
+    "/dev/vcsm",
+    "/dev/vcsm-cma",
+    "nvidia.com/gpu=*",
+    "amd.com/gpu=*",
+    "intel.com/gpu=*",
 ];
+
+/// True for a device that a manifest may name.
+#[must_use]
+pub fn device_allowed(device: &str) -> bool {
+    DEVICES.iter().any(|pattern| device_fits(pattern, device))
+}
 
 impl<'d> Rules<'_, '_, 'd> {
     pub(super) fn container(&mut self, written: &Written<'d>, names: &[ServiceName]) -> Service {
@@ -58,6 +72,9 @@ impl<'d> Rules<'_, '_, 'd> {
         };
         let health = health.and_then(|health| self.health(health, &health_path, &ports));
         let env = self.environment(written);
+        for (index, text) in container.command.iter().enumerate() {
+            self.argument(text, &path.key("command").index(index));
+        }
         Service {
             source: self.source(written),
             oneshot: container.oneshot,
@@ -163,7 +180,7 @@ impl<'d> Rules<'_, '_, 'd> {
             .chain(outer.iter().enumerate().map(|(index, device)| (beside.index(index), device)))
             .collect();
         for (path, device) in &all {
-            if !DEVICES.iter().any(|pattern| device_fits(pattern, device)) {
+            if !device_allowed(device) {
                 let message = format!("the device `{}` is not on the list", shorten(device));
                 let mend = format!("possible are: {}", DEVICES.join(", "));
                 self.error("invalid-device", path, message, mend);
@@ -247,12 +264,25 @@ mod tests {
 
     #[test]
     fn devices() {
-        let on_list = |device| DEVICES.iter().any(|pattern| device_fits(pattern, device));
-        for good in ["/dev/dri", "/dev/dri/renderD128", "/dev/ttyUSB0", "/dev/bus/usb/001/002"] {
+        let on_list = device_allowed;
+        for good in [
+            "nvidia.com/gpu=all",
+            "/dev/dri",
+            "/dev/dri/renderD128",
+            "/dev/ttyUSB0",
+            "/dev/bus/usb/001/002",
+        ] {
             assert!(on_list(good), "{good}");
         }
-        for bad in ["/dev/sda", "/dev/mem", "/dev/dri/../sda", "/dev/ttyUSB", "dri", "/dev/dri:rw"]
-        {
+        for bad in [
+            "/dev/sda",
+            "/dev/mem",
+            "/dev/dri/../sda",
+            "/dev/ttyUSB",
+            "dri",
+            "/dev/dri:rw",
+            "x.com/gpu=all",
+        ] {
             assert!(!on_list(bad), "{bad}");
         }
     }

@@ -92,7 +92,7 @@ impl<'d> Rules<'_, '_, 'd> {
             }
             (kind, Some(source)) => self.mount_source(kind, source, &path.key("source"), owner),
         };
-        let read_only = options.read_only || kind == MountType::Package;
+        let read_only = options.read_only || matches!(kind, MountType::Package | MountType::Role);
         Some(Mount { source: source?, target: target?, read_only })
     }
 
@@ -113,6 +113,10 @@ impl<'d> Rules<'_, '_, 'd> {
                 self.data_path(source, path).map(|path| MountSource::AppDir { path, owner })
             }
             MountType::Package => self.package_path(source, path).map(MountSource::Package),
+            MountType::Role => {
+                self.role_ref(source, path);
+                Some(MountSource::Role(source.to_owned()))
+            }
             MountType::File => {
                 let file = self.data_file(source, path)?;
                 if !self.files.iter().any(|known| known.path == file) {

@@ -104,6 +104,13 @@ impl Rules<'_, '_, '_> {
         for (index, provide) in self.app.provides.iter().enumerate() {
             let path = self.root.key("provides").index(index);
             self.role(&provide.role, &path.key("role"));
+            let gives = self.app.named_volumes.contains_key(&provide.role);
+            let main = |service: &super::Written<'_>| service.name.as_str() == "main";
+            if gives && self.services.len() > 1 && !self.services.iter().any(main) {
+                let message =
+                    "the app gives a volume out, and none of its services is called `main`";
+                self.error("missing-service", &path.key("role"), message, "call one `main`");
+            }
             if let Some(version) = &provide.version
                 && lenient_version(version).is_none()
             {

@@ -16,7 +16,7 @@ pub(super) const DEFAULT_PIDS: u32 = 512;
 pub(super) const DEFAULT_LOG: u64 = 10 << 20;
 
 /// Capabilities that stay within the container.
-const PLAIN: &[&str] = &[
+pub const PLAIN_CAPABILITIES: &[&str] = &[
     "AUDIT_WRITE",
     "CHOWN",
     "DAC_OVERRIDE",
@@ -31,7 +31,7 @@ const PLAIN: &[&str] = &[
     "SYS_CHROOT",
 ];
 /// Capabilities that need a rationale.
-const WEIGHTY: &[&str] =
+pub const WEIGHTY_CAPABILITIES: &[&str] =
     &["IPC_LOCK", "NET_ADMIN", "NET_RAW", "SYS_NICE", "SYS_PTRACE", "SYS_RESOURCE"];
 
 const ULIMITS: &[&str] = &[
@@ -146,15 +146,19 @@ impl<'d> Rules<'_, '_, 'd> {
             let path = path.key("capabilities").index(index);
             let upper = text.trim().to_ascii_uppercase();
             let name = upper.strip_prefix("CAP_").unwrap_or(&upper).to_owned();
-            if WEIGHTY.contains(&name.as_str()) {
+            if WEIGHTY_CAPABILITIES.contains(&name.as_str()) {
                 if !reasoned {
                     let message = format!("{name} reaches beyond what most apps need");
                     let mend = "add `capabilities_rationale:` beside it with one sentence";
                     self.strict("missing-rationale", &path, message, mend);
                 }
-            } else if !PLAIN.contains(&name.as_str()) {
+            } else if !PLAIN_CAPABILITIES.contains(&name.as_str()) {
                 let message = format!("the capability `{}` is refused", shorten(text));
-                let mend = format!("possible are: {}, {}", PLAIN.join(", "), WEIGHTY.join(", "));
+                let mend = format!(
+                    "possible are: {}, {}",
+                    PLAIN_CAPABILITIES.join(", "),
+                    WEIGHTY_CAPABILITIES.join(", ")
+                );
                 self.error("refused-capability", &path, message, mend);
             }
             out.insert(name);

@@ -12,6 +12,8 @@ pub(super) enum Use {
     Env,
     /// Content of a file.
     File,
+    /// Arguments of a container, where braces may mean something to the app.
+    Argument,
     /// Names in a certificate.
     Cert,
     /// Body of a hook's request.
@@ -31,6 +33,14 @@ impl Rules<'_, '_, '_> {
                 self.template_error(&error, path);
                 Template::default()
             }
+        }
+    }
+
+    /// Placeholders in an argument: a text that is no template stays as it is.
+    pub(super) fn argument(&mut self, text: &str, path: &Path) {
+        let Ok(template) = Template::parse(text) else { return };
+        for placeholder in template.placeholders() {
+            self.placeholder(placeholder, path, Use::Argument);
         }
     }
 
@@ -56,14 +66,17 @@ impl Rules<'_, '_, '_> {
 
     fn placeholder(&mut self, placeholder: &Placeholder, path: &Path, place: Use) {
         let allowed = match placeholder {
-            Placeholder::Secret(_) | Placeholder::NetworkGateway => place == Use::File,
+            Placeholder::Secret(_) => matches!(place, Use::File | Use::Env),
+            Placeholder::NetworkGateway => place == Use::File,
             Placeholder::HostIp | Placeholder::HostMdns | Placeholder::PublicHost => true,
             _ => place != Use::Cert,
         };
         if !allowed {
             let message = format!("{{{{{placeholder}}}}} is not possible here");
             let mend = match (placeholder, place) {
-                (Placeholder::Secret(_), Use::Env) => "use `secret_env`",
+                (Placeholder::Secret(_), Use::Argument) => {
+                    "hand it over in `secret_env`: arguments can be read by everybody"
+                }
                 (_, Use::Cert) => "use HOST_IP, HOST_MDNS or PUBLIC_HOST",
                 _ => "move it into `files`",
             };
@@ -77,7 +90,7 @@ impl Rules<'_, '_, '_> {
         }
     }
 
-    fn role_ref(&mut self, role: &str, path: &Path) {
+    pub(super) fn role_ref(&mut self, role: &str, path: &Path) {
         if !self.app.requires.iter().any(|require| require.role.as_deref() == Some(role)) {
             let message =
                 format!("the role `{}` is not in `requires`", crate::check::shorten(role));
@@ -99,7 +112,7 @@ impl Rules<'_, '_, '_> {
                 return self.error("undeclared-setting", path, message, mend);
             }
         };
-        if kind == Some(SettingType::Secret) && place != Use::File {
+        if kind == Some(SettingType::Secret) && !matches!(place, Use::File | Use::Env) {
             let message = format!("the secret setting `{key}` would be readable here");
             let mend = "give the setting a target `env`, or use it in a file";
             self.error("misplaced-placeholder", path, message, mend);

@@ -23,7 +23,7 @@ pub struct Container {
     pub oneshot: bool,
     /// Replaces the image's entry point.
     pub entrypoint: Option<Vec<String>>,
-    /// Arguments after the image.
+    /// Arguments after the image. Placeholders that are no secrets are filled in.
     #[schemars(extend("x-alias" = ["custom_args", "args"]))]
     pub command: Vec<String>,
     /// Environment: a mapping, or a list of `KEY=value`. Plain text, no placeholders.
@@ -45,7 +45,8 @@ pub struct Container {
     pub ports: Vec<Port>,
     /// Mounts.
     pub volumes: Vec<Mount>,
-    /// Devices from the allow-list, as host paths.
+    /// Devices from the allow-list, as host paths or as names of the Container Device Interface, for
+    /// example `nvidia.com/gpu=all`.
     pub devices: Vec<String>,
     /// Health check, run inside the container.
     #[schemars(extend("x-alias" = ["health_check"]))]
@@ -214,13 +215,13 @@ pub struct Mount {
     pub kind: Option<MountType>,
     /// `bind`: a path in the app's data directory, relative or below `/var/lib/archipelago/<id>`;
     /// `volume`: a key of `named_volumes`; `file`: a path of `files`; `package`: a file beside the
-    /// manifest; not for `tmpfs`.
+    /// manifest; `role`: a role of `requires`; not for `tmpfs`.
     pub source: Option<String>,
     /// Absolute path in the container.
     pub target: String,
     /// `rw` or `ro`.
     pub options: Vec<String>,
-    /// Without write access. Default: false; `package` is always read-only.
+    /// Without write access. Default: false; `package` and `role` are always read-only.
     pub read_only: Option<bool>,
     /// Owner in the container of a `bind` directory, `uid` or `uid:gid`. Default: `data_uid`.
     pub owner: Option<String>,
@@ -242,6 +243,8 @@ pub enum MountType {
     File,
     /// A file of the app's package, read-only.
     Package,
+    /// What the app that fills a required role gives out, read-only: its volume named like the role.
+    Role,
     /// Memory.
     Tmpfs,
 }

@@ -438,8 +438,8 @@ pub(crate) const CASES: &[Case] = &[
     (
         "misplaced-placeholder",
         ERROR,
-        "app.container.derived_env.A",
-        "  container: { image: \"a.b/c:1\", derived_env: { A: \"{{secret:x}}\" } }",
+        "app.container.command[0]",
+        "  container: { image: \"a.b/c:1\", command: [\"{{secret:x}}\"] }",
     ),
     (
         "misplaced-placeholder",
@@ -456,8 +456,8 @@ pub(crate) const CASES: &[Case] = &[
     (
         "misplaced-placeholder",
         ERROR,
-        "app.container.derived_env.A",
-        "  container: { image: \"a.b/c:1\", derived_env: { A: \"{{config:k}}\" } }\n  config: { k: { type: secret } }",
+        "app.container.command[0]",
+        "  container: { image: \"a.b/c:1\", command: [\"{{config:k}}\"] }\n  config: { k: { type: secret } }",
     ),
     (
         "undeclared-setting",

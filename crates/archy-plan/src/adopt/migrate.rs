@@ -100,7 +100,10 @@ fn moves(
                 name: names::volume(&manifest.id, volume),
                 below: String::new(),
             },
-            MountSource::File(_) | MountSource::Package(_) | MountSource::Tmpfs { .. } => continue,
+            MountSource::File(_)
+            | MountSource::Package(_)
+            | MountSource::Role(_)
+            | MountSource::Tmpfs { .. } => continue,
         };
         let Some((seen, below)) = found.seen.mount_of(&mount.target) else {
             if found.written_inside.contains(&mount.target) {

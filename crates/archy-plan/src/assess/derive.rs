@@ -2,13 +2,15 @@
 
 use archy_manifest::model::Requirement;
 use archy_quadlet::{Deployment, UnitFile, UnitRole};
-use archy_types::{Actor, AppState, Cause, Health, NextStep, Repair, StatusReport, Timestamp};
+use archy_types::{Actor, AppState, Cause, NextStep, Repair, StatusReport, Timestamp};
 
 use super::{OVERDUE, ServiceAssessment};
 use crate::desired::{DesiredApp, DesiredState};
 use crate::observed::{Observed, UnitState};
 use crate::phase::{Phase, is_alive};
 use crate::{provider, scene};
+
+mod health;
 
 /// Seconds that a start takes at most where the unit does not say it.
 const START_SECS: u32 = 90;
@@ -214,7 +216,7 @@ fn running(seen: &Seen<'_>) -> Verdict {
         .or_else(|| masked(seen))
         .or_else(|| moving(seen))
         .or_else(|| down(seen))
-        .or_else(|| unhealthy(seen));
+        .or_else(|| health::failing(seen));
     let Some(verdict) = verdict else { return well(seen) };
     match waiting(seen) {
         Some(waiting) if verdict.actor != Actor::Outside => waiting,
@@ -225,6 +227,9 @@ fn running(seen: &Seen<'_>) -> Verdict {
 fn failed(seen: &Seen<'_>) -> Option<Verdict> {
     let part = seen.with(Phase::Failed).next()?;
     let unit = part.unit?;
+    if unit.result == UnitState::UNHEALTHY {
+        return Some(health::ended(seen, part, unit));
+    }
     let status = match unit.exit_status {
         Some(status) => format!(", exit status {status}"),
         None => String::new(),
@@ -286,8 +291,12 @@ fn moving(seen: &Seen<'_>) -> Option<Verdict> {
     let unit = part.unit?;
     if unit.sub.starts_with("auto-restart") {
         let status = unit.exit_status.map(|status| format!(" with {status}")).unwrap_or_default();
+        let ended = match unit.result == UnitState::UNHEALTHY {
+            true => format!("was ended since its health check{} failed", health::asked(seen, part)),
+            false => format!("ended{status}"),
+        };
         let text = format!(
-            "{} ended{status} and is started again (restart {}).",
+            "{} {ended} and is started again (restart {}).",
             part.service.name,
             unit.restarts.saturating_add(1)
         );
@@ -330,39 +339,16 @@ fn down(seen: &Seen<'_>) -> Option<Verdict> {
     )
 }
 
-fn unhealthy(seen: &Seen<'_>) -> Option<Verdict> {
-    let with =
-        |health: Health| move |part: &&Part<'_>| !part.oneshot && part.service.health == health;
-    if let Some(part) = seen.parts.iter().find(with(Health::Unhealthy)) {
-        let words = part.service.health_output.as_deref().map(str::trim).unwrap_or_default();
-        let words = words.lines().last().map(|line| format!(": {line}")).unwrap_or_default();
-        let text = format!("The health check of {} fails{words}.", part.service.name);
-        return Some(
-            seen.verdict(AppState::Unhealthy, "health-failing", text)
-                .next("Podman ends it when the check goes on failing, and systemd starts it again.")
-                .repair("Restart", "package.restart"),
-        );
-    }
-    let part = seen.parts.iter().find(with(Health::Starting))?;
-    let health = seen.app.manifest.services.get(&part.service.name)?.health.as_ref()?;
-    let checks = health.interval_secs.saturating_add(health.timeout_secs);
-    let within = checks.saturating_mul(health.retries).saturating_add(health.start_period_secs);
-    let text = format!("The health check of {} has not passed yet.", part.service.name);
-    Some(
-        seen.verdict(AppState::Starting, "health-starting", text)
-            .began(part.service.active_since)
-            .next("It counts as running when the check passes.")
-            .repair("Restart", "package.restart")
-            .within(within.saturating_add(PASS_SECS)),
-    )
-}
-
 fn well(seen: &Seen<'_>) -> Verdict {
     let text = match seen.parts.len() {
         1 => "It runs.".to_owned(),
         many => format!("All {many} services run."),
     };
     let since = seen.parts.iter().filter_map(|part| part.service.active_since).max();
+    if let Some(untold) = health::untold(seen) {
+        let text = format!("{text} {untold}");
+        return seen.verdict(AppState::Running, "health-unknown", text).began(since);
+    }
     seen.verdict(AppState::Running, "running", text).began(since)
 }
 

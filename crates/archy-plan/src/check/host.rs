@@ -6,10 +6,13 @@ use crate::step::{Check, Severity};
 
 /// Bytes that stay free beside what an app asks for.
 const DISK_MARGIN: u64 = 1 << 30;
+/// Files that can still be made beside what an app keeps: its image may have as many.
+const INODE_MARGIN: u64 = 10_000;
 
 pub(super) fn check(scene: &Scene<'_>, starting: &[&Part<'_>]) -> Vec<Check> {
     let mut found = Vec::new();
     found.extend(disk(scene));
+    found.extend(inodes(scene));
     found.extend(memory(scene, starting));
     if scene.intent.installs() {
         found.extend(architecture(scene));
@@ -26,15 +29,12 @@ fn disk(scene: &Scene<'_>) -> Option<Check> {
             return Some(super::check(Severity::Note, "not-checked", message));
         }
     };
-    // an app that has data asked for its room before
-    let has_data = scene.facts.app_files.is_some_and(|files| !files.is_empty());
-    let asked = scene.app.manifest.storage_bytes.filter(|_| !has_data).unwrap_or(0);
+    let asked = scene.app.manifest.storage_bytes.filter(|_| !has_data(scene)).unwrap_or(0);
     let needed = asked.saturating_add(DISK_MARGIN);
     if free >= needed {
         return None;
     }
-    let fresh = scene.intent.installs() && !has_data;
-    let severity = if fresh { Severity::Error } else { Severity::Warning };
+    let severity = if is_fresh(scene) { Severity::Error } else { Severity::Warning };
     let message = format!(
         "{} of disk space are free; {} are needed ({} for the app, {} to spare).",
         bytes(free),
@@ -43,6 +43,37 @@ fn disk(scene: &Scene<'_>) -> Option<Check> {
         bytes(DISK_MARGIN)
     );
     Some(super::check(severity, "disk-low", message).mend("Free some disk space or add a disk."))
+}
+
+/// A disk with room may be full of files.
+fn inodes(scene: &Scene<'_>) -> Option<Check> {
+    let free = match &scene.observed.inodes_free {
+        crate::observed::Known::Yes(free) => *free,
+        crate::observed::Known::No(cause) => {
+            let message =
+                format!("How many files still fit on the disk is not known: {}", cause.text);
+            return Some(super::check(Severity::Note, "not-checked", message));
+        }
+    };
+    if free >= INODE_MARGIN {
+        return None;
+    }
+    let severity = if is_fresh(scene) { Severity::Error } else { Severity::Warning };
+    let message = format!(
+        "Only {free} more files fit on the disk (free inodes); {INODE_MARGIN} are needed to spare."
+    );
+    let mend = "Remove files that are not needed: many small ones fill a disk that has room.";
+    Some(super::check(severity, "inodes-low", message).mend(mend))
+}
+
+/// An install of an app that has no data yet.
+fn is_fresh(scene: &Scene<'_>) -> bool {
+    scene.intent.installs() && !has_data(scene)
+}
+
+/// An app that has data asked for its room before.
+fn has_data(scene: &Scene<'_>) -> bool {
+    scene.facts.app_files.is_some_and(|files| !files.is_empty())
 }
 
 fn memory(scene: &Scene<'_>, starting: &[&Part<'_>]) -> Option<Check> {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use archy_manifest::Manifest;
-use archy_manifest::model::{NetworkMode, Port, PortAuth, Service};
+use archy_manifest::model::{MountSource, NetworkMode, Port, PortAuth, Service};
 
 use super::check;
 use crate::step::{Check, Severity};
@@ -27,6 +27,14 @@ pub fn rights_diff(old: &Manifest, new: &Manifest) -> Vec<Check> {
         for device in &service.devices {
             if before.is_none_or(|before| !before.devices.contains(device)) {
                 widened(format!("uses the device {device}, which it did not"));
+            }
+        }
+        for mount in &service.mounts {
+            let had = before.is_some_and(|b| b.mounts.iter().any(|m| m.source == mount.source));
+            if let (MountSource::Role(role), false) = (&mount.source, had) {
+                widened(format!(
+                    "reads what the app that fills the role {role} gives out, which it did not"
+                ));
             }
         }
         for port in &service.ports {

@@ -72,11 +72,8 @@ fn watched(
     // what a migration that is taken back has left of our own
     let gone = DesiredApp { state: DesiredState::Removed, data_due: None, ..app.clone() };
     let nothing = Deployment::default();
-    let id = &app.manifest.id;
-    if facts.files_of(id).next().is_some() || facts.containers_of(id).next().is_some() {
-        let scene = Scene::new(&gone, &nothing, observed, facts, all, intent);
-        leaving::plan(&scene, &mut plan);
-    }
+    let scene = Scene::new(&gone, &nothing, observed, facts, all, intent);
+    leaving::plan(&scene, &mut plan);
     let mut steps = Steps(std::mem::take(&mut plan.steps));
     let parts: Vec<(&AdoptedPart, LegacyPhase)> =
         in_order(app, adopted).into_iter().map(|part| (part, phase(app, part, observed))).collect();
@@ -299,14 +296,22 @@ fn migrate(
         let (name, source) = (secret.name.clone(), secret.source.clone());
         steps.legacy(LegacyStep::TakeSecret { name, source }, "its data may depend on it");
     }
-    let alive = adopted
+    let alive: Vec<&AdoptedPart> = adopted
         .parts
         .values()
-        .filter(|part| matches!(phase(app, part, observed), LegacyPhase::Up | LegacyPhase::Moving));
-    stop_parts(alive, REASON, steps);
+        .filter(|part| matches!(phase(app, part, observed), LegacyPhase::Up | LegacyPhase::Moving))
+        .collect();
+    // what ran since has written since: units start at boot
+    let rests = alive.is_empty();
+    let ran_since = |at: archy_types::Timestamp| {
+        !rests || observed.foreign.booted.is_some_and(|booted| booted >= at)
+    };
+    stop_parts(alive.into_iter(), REASON, steps);
     let copied = observed.foreign.copied.get(&app.manifest.id);
     for data in adopted.data_moves() {
-        let done = |copied: &crate::adopt::Copied| copied.data == *data && copied.wish == wish;
+        let done = |copied: &crate::adopt::Copied| {
+            copied.data == *data && copied.wish == wish && !ran_since(copied.at)
+        };
         if !copied.is_some_and(|all| all.iter().any(done)) {
             let step = LegacyStep::CopyData { data: data.clone(), wish };
             steps.legacy(step, "the manifest has it there");

@@ -6,6 +6,7 @@ use archy_manifest::model::HookPoint;
 use archy_manifest::{Manifest, names};
 
 use super::Steps;
+use crate::adopt::SecretSource;
 use crate::data;
 use crate::desired::DesiredState;
 use crate::scene::{self, Facts, Scene};
@@ -100,10 +101,25 @@ fn own_secrets(scene: &Scene<'_>) -> BTreeSet<String> {
 
 fn podman_secrets(scene: &Scene<'_>, steps: &mut Steps) {
     for name in own_secrets(scene) {
-        if scene.facts.podman_secrets.contains_key(&name) {
+        // one without a hash was not handed over by Archipelago
+        let handed = scene.facts.podman_secrets.get(&name).is_some_and(|hash| !hash.is_empty());
+        if handed && !is_needed_outside(scene, &name) {
             steps.push(Step::RemovePodmanSecret { name }, REASON);
         }
     }
+    for name in scene.facts.podman_secrets.keys() {
+        if secrets::is_composed(&scene.app.manifest.id, name) {
+            steps.push(Step::RemovePodmanSecret { name: name.clone() }, REASON);
+        }
+    }
+}
+
+/// A container that was taken over, and is there or kept aside, has this secret of Podman.
+fn is_needed_outside(scene: &Scene<'_>, name: &str) -> bool {
+    let parts = scene.app.adopted.iter().flat_map(|adopted| adopted.parts.values());
+    parts
+        .flat_map(|part| &part.secrets)
+        .any(|taken| matches!(&taken.source, SecretSource::Podman { secret } if secret == name))
 }
 
 fn purge(scene: &Scene<'_>, steps: &mut Steps) {

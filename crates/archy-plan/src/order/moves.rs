@@ -1,6 +1,7 @@
 //! Which units are stopped and which are started.
 
 use archy_manifest::model::{DependsOn, ImageSource, Mount, MountSource};
+use archy_quadlet::render::LABEL_CONTEXT;
 use archy_quadlet::{UnitFile, UnitRole};
 use archy_types::ServiceName;
 
@@ -10,7 +11,8 @@ use crate::desired::DesiredState;
 use crate::drift::{Drift, FileDrift};
 use crate::intent::Intent;
 use crate::phase::{Phase, is_alive};
-use crate::scene::{Part, Scene};
+use crate::scene::{self, Part, Scene};
+use crate::secrets;
 
 /// What is stopped and started, as indexes of the scene's parts.
 #[derive(Debug, Default)]
@@ -195,12 +197,20 @@ fn lacks(scene: &Scene<'_>, part: &Part<'_>) -> bool {
     let pulled = matches!(part.service.source, ImageSource::Image(_));
     let no_image = image.is_some_and(|image| pulled && !scene.facts.images.contains(image));
     let service = part.service;
-    let mut secrets = service.secret_env.values().chain(service.secret_files.keys());
+    let mut handed = service.secret_env.values().chain(service.secret_files.keys());
     let gone = |name: &String| {
         scene.facts.secret_files.contains_key(name)
             && !scene.facts.podman_secrets.contains_key(name)
     };
-    no_image || secrets.any(gone) || part.service.mounts.iter().any(|mount| is_gone(scene, mount))
+    let lost = !service.derived_env.is_empty()
+        && scene.deployment.composed.iter().any(|c| {
+            secrets::composed_hash(c, scene.facts.secret_files).is_some()
+                && !scene.facts.podman_secrets.contains_key(&c.name)
+        });
+    no_image
+        || lost
+        || handed.any(gone)
+        || part.service.mounts.iter().any(|mount| is_gone(scene, mount))
 }
 
 fn is_gone(scene: &Scene<'_>, mount: &Mount) -> bool {
@@ -282,16 +292,19 @@ fn others_share(scene: &Scene<'_>) -> bool {
     })
 }
 
-/// Builds that have to run: the image is missing, its definition changed, or an install asks.
+/// Builds that have to run: the image is missing; or what is in its context is not known, and its
+/// definition changed or an install asks.
 fn builds<'a>(scene: &Scene<'a>) -> Vec<&'a UnitFile> {
     let wanted = |file: &&UnitFile| {
         let UnitRole::Build(name) = &file.role else { return false };
         let Some(service) = scene.app.manifest.services.get(name) else { return false };
         let image = scene.deployment.images.get(name);
+        // another manifest or context is another image
+        let known = scene::label(&file.text, LABEL_CONTEXT).is_some();
+        let changed = || scene.intent.installs() || scene.support_drift(file) == Drift::Real;
         matches!(service.source, ImageSource::Build { .. })
-            && (scene.intent.installs()
-                || image.is_none_or(|image| !scene.facts.images.contains(image))
-                || scene.support_drift(file) == Drift::Real)
+            && (image.is_none_or(|image| !scene.facts.images.contains(image))
+                || !known && changed())
     };
     scene.supports().filter(wanted).collect()
 }

@@ -48,12 +48,15 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) {
     plan.checks.extend(check::update(scene, &moves.stop));
     let mut steps = Steps::default();
     prepare::steps(scene, &mut steps);
+    let early = prepare::builds(scene, &moves, &mut steps);
+    let prepared = std::mem::take(&mut steps);
+    let skip = |name: &str| early.iter().any(|file| file.file_name == name);
     stop(scene, &moves, &mut steps);
     if scene.restores() {
         // the units come first: were the host to go away in between, the other version would start
         // on data that was put back
         remove(scene, &moves, &mut steps);
-        write_units(scene, &moves.start, Reload::Now, |_| false, &mut steps);
+        write_units(scene, &moves.start, Reload::Now, skip, &mut steps);
         steps.due(scene);
     } else {
         steps.due(scene);
@@ -66,22 +69,25 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) {
     let unread = starting.iter().any(|part| part.unit.is_none_or(|unit| unit.load == "not-found"));
     let late = anything && !unread && !steps.reloads() && writes_can_wait(scene);
     if !late && !scene.restores() {
-        write_units(scene, &moves.start, Reload::Now, |_| false, &mut steps);
+        write_units(scene, &moves.start, Reload::Now, skip, &mut steps);
     }
     if unread && steps.0.last().is_none_or(|last| last.step != Step::Reload) {
         steps.push(Step::Reload, "systemd has not read a unit file yet");
     }
     gateway_files(scene, anything, &mut steps);
-    builds(scene, &moves, &mut steps);
+    if early.is_empty() {
+        moves.builds.iter().for_each(|file| prepare::build(scene, file, &mut steps));
+    }
     start(scene, &moves, &starting, &mut steps);
     if late {
-        write_units(scene, &moves.start, Reload::WithNextLook, |_| false, &mut steps);
+        write_units(scene, &moves.start, Reload::WithNextLook, skip, &mut steps);
     }
     steps.prune(scene);
     if !scene.restores() {
         steps.merge_reloads();
     }
-    plan.steps = steps.0;
+    plan.steps = prepared.0;
+    plan.steps.append(&mut steps.0);
 }
 
 fn stop(scene: &Scene<'_>, moves: &Moves<'_>, steps: &mut Steps) {
@@ -97,8 +103,11 @@ fn stop(scene: &Scene<'_>, moves: &Moves<'_>, steps: &mut Steps) {
     }
     units.extend(moves.lost.iter().map(|file| file.unit.clone()));
     units.extend(moves::recreated_units(scene, moves));
-    let built = moves.builds.iter().filter(|file| is_alive(scene.facts.units.get(&file.unit)));
-    units.extend(built.map(|file| file.unit.clone()));
+    if !prepare::comes_first(scene) {
+        let built = moves.builds.iter();
+        let built = built.filter(|file| is_alive(scene.facts.units.get(&file.unit)));
+        units.extend(built.map(|file| file.unit.clone()));
+    }
     if !moves.lost.is_empty() {
         reasons.push("its network or volume is gone");
     }
@@ -199,6 +208,19 @@ fn data(scene: &Scene<'_>, steps: &mut Steps) {
                 _ => continue,
             };
         steps.push(Step::SyncPodmanSecret { name }, reason);
+    }
+    for composed in &scene.deployment.composed {
+        let Some(hash) = secrets::composed_hash(composed, scene.facts.secret_files) else {
+            // what it is made of is made first, or is a finding
+            continue;
+        };
+        let reason = match scene.facts.podman_secrets.get(&composed.name) {
+            None => "Podman does not have it",
+            Some(old) if *old != hash => "what it is made of changed",
+            Some(_) => continue,
+        };
+        let (name, template) = (composed.name.clone(), composed.template.to_string());
+        steps.push(Step::ComposePodmanSecret { name, template, hash }, reason);
     }
     for (index, cert) in app.manifest.certs.iter().enumerate() {
         if !there(&cert.crt) || !there(&cert.key) {
@@ -323,29 +345,12 @@ pub(super) fn write_units(
     }
 }
 
-fn write(scene: &Scene<'_>, file: &UnitFile) -> Step {
+pub(super) fn write(scene: &Scene<'_>, file: &UnitFile) -> Step {
     let old = scene.old_text(&file.file_name);
     Step::WriteUnitFile {
         file_name: file.file_name.clone(),
         text: file.text.clone(),
         diff: old.map(|old| drift::diff(&file.file_name, old, &file.text)),
-    }
-}
-
-fn builds(scene: &Scene<'_>, moves: &Moves<'_>, steps: &mut Steps) {
-    for file in &moves.builds {
-        let UnitRole::Build(service) = &file.role else { continue };
-        let image = scene.deployment.images.get(service);
-        let there = image.is_some_and(|image| scene.facts.images.contains(image));
-        let deadline = scene::seconds(&file.text, "TimeoutStartSec").unwrap_or(3600);
-        steps.push(
-            Step::BuildImage {
-                service: service.clone(),
-                unit: file.unit.clone(),
-                deadline_secs: deadline.saturating_add(MARGIN_SECS),
-            },
-            if there { "its sources may have changed" } else { "the image is not there" },
-        );
     }
 }
 

@@ -39,6 +39,19 @@ app:
     post_install: [{ exec: { command: [diary, init] }, timeout: 5s, idempotent: false }]
 "#;
 
+/// One container whose address of a database is put together with a secret.
+pub(crate) const COMPOSED: &str = r#"
+app:
+  id: ledger
+  name: Ledger
+  version: 1.0.0
+  services:
+    main:
+      image: registry.example/ledger:1.0.0
+      derived_env: { DATABASE: "db://u:{{secret:ledger-pw}}@{{HOST_IP}}/x" }
+  secrets: { ledger-pw: hex32 }
+"#;
+
 /// Several services with an init service, on the app's own network.
 pub(crate) const STACK: &str = r#"
 app:

@@ -1,6 +1,6 @@
 //! One row for each state that people can see.
 
-use archy_plan::observed::ActiveState;
+use archy_plan::observed::{ActiveState, UnitState};
 use archy_plan::{
     Assessment, DesiredApp, DesiredState, Intent, Known, assess, assess_among, render_app,
 };
@@ -55,6 +55,17 @@ const ROWS: &[(AppState, &str, Change)] = &[
         let container = world.containers.get_mut("forum-db").unwrap();
         container.health = Health::Unhealthy;
         container.health_output = Some("no\nconnection refused\n".to_owned());
+    }),
+    (AppState::Failed, "health-failing", |world, _| {
+        set(world, "forum.service", ActiveState::Failed, UnitState::UNHEALTHY, "failed");
+    }),
+    (AppState::Starting, "service-restarting", |world, _| {
+        set(world, "forum.service", ActiveState::Activating, UnitState::UNHEALTHY, "auto-restart");
+    }),
+    (AppState::Running, "health-unknown", |world, _| {
+        let container = world.containers.get_mut("forum-db").unwrap();
+        container.health = Health::Unknown;
+        container.health_output = Some("pg_isready cannot be run in this image".to_owned());
     }),
     (AppState::Starting, "health-starting", |world, _| {
         // of a check that is a program in the container, Podman alone tells

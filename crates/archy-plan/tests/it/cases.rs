@@ -1,11 +1,13 @@
 //! Single cases of planning, each with the steps that it must lead to.
 
 use archy_manifest::template::Placeholder;
+use std::collections::BTreeMap;
+
 use archy_plan::observed::ActiveState;
 use archy_plan::{DesiredApp, DesiredState, Intent, Plan, Severity, Step, describe, plan};
 use archy_types::{Generation, Timestamp};
 
-use crate::apps::{self, BUILT, SMALL, STACK};
+use crate::apps::{self, BUILT, COMPOSED, SMALL, STACK};
 use crate::world::{World, unit};
 
 /// What is taken, and how it comes about.
@@ -98,12 +100,68 @@ fn a_built_app_is_built_and_its_gateway_known_before_the_file() {
     assert_eq!(
         words(&planned(&world, &app, Intent::Install)),
         [
-            "Stop sketch-build.service, sketch.service",
-            "Write resolv.conf",
+            "Stop sketch-build.service",
             "Build the image of main",
+            "Stop sketch.service",
+            "Write resolv.conf",
             "Start sketch.service",
         ]
     );
+}
+
+#[test]
+fn a_context_decides_what_is_built() {
+    let app = apps::app(BUILT);
+    let all = std::slice::from_ref(&app);
+    let digest = |digit: &str| {
+        let of_app = [("main".parse().unwrap(), digit.repeat(64))].into();
+        BTreeMap::from([(app.manifest.id.clone(), of_app)])
+    };
+    let mut world = World::new();
+    world.contexts = digest("a");
+    world.run(&app, all, Intent::Install);
+    // the same: nothing is built, although an install asks
+    assert!(planned(&world, &app, Intent::Converge).is_empty());
+    assert!(planned(&world, &app, Intent::Install).is_empty());
+    // of a context that cannot be read the deployed unit tells what it was
+    world.contexts = BTreeMap::new();
+    assert!(planned(&world, &app, Intent::Converge).is_empty());
+    // another content: built while the app runs, so that a build that fails ends nothing
+    world.contexts = digest("b");
+    let change = planned(&world, &app, Intent::Converge);
+    assert_eq!(
+        words(&change),
+        [
+            "Change sketch.build",
+            "Make systemd read its unit files",
+            "Stop sketch-build.service",
+            "Build the image of main",
+            "Stop sketch.service",
+            "Change sketch.container",
+            "Make systemd read its unit files",
+            "Write resolv.conf",
+            "Start sketch.service",
+        ]
+    );
+    world.run(&app, all, Intent::Converge);
+    assert!(planned(&world, &app, Intent::Converge).is_empty());
+
+    // the owner's own image takes the place of the built one, and no context changes that
+    let own = "localhost/sketch:local";
+    world.images.insert(own.to_owned());
+    world.run(&app, all, Intent::Converge);
+    assert!(world.files["sketch.container"].contains(&format!("Image={own}\n")));
+    assert!(!world.files.contains_key("sketch.build"));
+    world.contexts = digest("c");
+    for intent in [Intent::Converge, Intent::Install] {
+        let plan = planned(&world, &app, intent);
+        assert!(!words(&plan).iter().any(|step| step.starts_with("Build")), "{}", plan.to_text());
+    }
+    assert!(planned(&world, &app, Intent::Converge).is_empty());
+    // gone again, the context counts
+    world.images.remove(own);
+    let plan = planned(&world, &app, Intent::Converge);
+    assert!(words(&plan).contains(&"Build the image of main".to_owned()), "{}", plan.to_text());
 }
 
 #[test]
@@ -446,4 +504,32 @@ fn a_file_that_cannot_be_read_is_written_at_a_start_only() {
     assert!(
         words(&planned(&world, &app, Intent::Restart)).contains(&"Write conf/diary.ini".to_owned())
     );
+}
+
+#[test]
+fn a_composed_secret_follows_what_it_is_made_of() {
+    let (mut world, app) = installed(COMPOSED);
+    let composed = |world: &World| {
+        let mut names = world.podman_secrets.keys().filter(|name| name.starts_with("ledger-env-"));
+        names.next().cloned().unwrap()
+    };
+    let name = composed(&world);
+    world.secrets.insert("ledger-pw".to_owned(), "rotated".to_owned());
+    let change = planned(&world, &app, Intent::Converge);
+    assert!(
+        words(&change).contains(&format!("Put the secret {name} together")),
+        "{}",
+        change.to_text()
+    );
+    world.run(&app, std::slice::from_ref(&app), Intent::Converge);
+    assert!(planned(&world, &app, Intent::Converge).is_empty());
+
+    world.podman_secrets.clear();
+    let lost = words(&planned(&world, &app, Intent::Converge));
+    assert!(lost.contains(&format!("Put the secret {name} together")), "{lost:?}");
+
+    world.podman_secrets.insert(name.clone(), "any".to_owned());
+    let gone = DesiredApp { state: DesiredState::Removed, ..app };
+    let words = words(&planned(&world, &gone, Intent::Converge));
+    assert!(words.contains(&format!("Take the secret {name} back from Podman")), "{words:?}");
 }

@@ -71,6 +71,7 @@ const ROWS: &[(&str, Severity, Setup)] = &[
         app.port_overrides.insert((8100, Protocol::Tcp), 80);
         seen.lowest_port = Known::No(Cause::new("no-proc", "No answer."));
     }),
+    ("inodes-low", Severity::Error, |_, seen, _| seen.inodes_free = Known::Yes(9_999)),
     ("disk-low", Severity::Error, |app, seen, _| {
         edit(app, |manifest| manifest.storage_bytes = Some(10 << 30));
         seen.disk_free_bytes = Known::Yes(10 << 30);

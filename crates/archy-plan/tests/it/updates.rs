@@ -213,3 +213,16 @@ fn snapshots_of_an_earlier_life_go_with_an_install() {
     let gone = Step::PruneSnapshots { generations: vec![Generation(9)] };
     assert!(plan.steps.iter().any(|planned| planned.step == gone), "{}", plan.to_text());
 }
+
+#[test]
+fn the_rest_of_a_snapshot_is_cleared() {
+    let mut world = installed();
+    let kept = at(OLD, 1, None);
+    world.snapshots.insert(kept.manifest.id.clone(), std::collections::BTreeMap::new());
+    for state in [DesiredState::Running, DesiredState::Purged] {
+        let app = DesiredApp { state, ..kept.clone() };
+        let plan = plan(&app, &world.observe(), from_ref(&app), Intent::Converge);
+        let cleared = Step::PruneSnapshots { generations: Vec::new() };
+        assert!(plan.steps.iter().any(|planned| planned.step == cleared), "{}", plan.to_text());
+    }
+}

@@ -22,6 +22,7 @@ pub(crate) struct World {
     pub(crate) units: BTreeMap<String, UnitState>,
     pub(crate) containers: BTreeMap<String, ContainerState>,
     pub(crate) images: BTreeSet<String>,
+    pub(crate) contexts: BTreeMap<archy_types::AppId, BTreeMap<archy_types::ServiceName, String>>,
     pub(crate) volumes: BTreeSet<String>,
     pub(crate) networks: BTreeSet<String>,
     pub(crate) strangers: Strangers,
@@ -61,6 +62,7 @@ impl World {
             units: BTreeMap::new(),
             containers: BTreeMap::new(),
             images: BTreeSet::new(),
+            contexts: BTreeMap::new(),
             volumes: BTreeSet::new(),
             networks: BTreeSet::new(),
             strangers: Strangers::default(),
@@ -96,11 +98,13 @@ impl World {
             podman_secrets: Known::Yes(self.podman_secrets.clone()),
             secret_files: Known::Yes(self.secrets.clone()),
             app_files: Known::Yes(self.app_files.clone()),
+            contexts: self.contexts.clone(),
             snapshots: Known::Yes(self.snapshots.clone()),
             data_sizes: BTreeMap::new(),
             listening: Known::Yes(self.listening.clone()),
             lowest_port: Known::Yes(1024),
             disk_free_bytes: Known::Yes(1 << 40),
+            inodes_free: Known::Yes(1 << 20),
             memory_available_bytes: Known::Yes(1 << 40),
             architecture: "amd64".to_owned(),
             platform: "0.1.0".to_owned(),
@@ -180,6 +184,7 @@ impl World {
             }
             _ => {}
         }
+        self.snapshots.retain(|_, all| !all.is_empty());
     }
 
     pub(crate) fn apply(&mut self, app: &DesiredApp, step: &Step) {
@@ -245,6 +250,9 @@ impl World {
             Step::SyncPodmanSecret { name } => {
                 let hash = self.secrets.get(name).expect("a secret to hand over").clone();
                 self.podman_secrets.insert(name.clone(), hash);
+            }
+            Step::ComposePodmanSecret { name, hash, .. } => {
+                self.podman_secrets.insert(name.clone(), hash.clone());
             }
             Step::MakeCert { index } => {
                 let cert = &app.manifest.certs[*index];
@@ -417,11 +425,12 @@ impl World {
         }
         for secret in values(&text, "Secret") {
             let secret = secret.split(',').next().unwrap_or_default();
-            assert_eq!(
-                self.podman_secrets.get(secret),
-                self.secrets.get(secret),
-                "{name}: secret {secret}"
-            );
+            let handed = self.podman_secrets.get(secret);
+            if secret.starts_with(&format!("{}-env-", app.manifest.id)) {
+                assert!(handed.is_some(), "{name}: secret {secret} is not put together");
+            } else {
+                assert_eq!(handed, self.secrets.get(secret), "{name}: secret {secret}");
+            }
         }
         for volume in values(&text, "Volume") {
             self.check_volume(app, name, volume);

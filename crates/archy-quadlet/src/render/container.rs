@@ -90,7 +90,7 @@ fn write(
     out.put("ContainerName", Value::raw(container))?;
     out.put("Image", Value::raw(image))?;
     out.fixed("Pull", "never");
-    let variables = command(&mut out, service)?;
+    let variables = command(&mut out, input, service)?;
     for (key, value) in service::labels(input, out.name, service) {
         out.put("Label", Value::words([format!("{key}={value}")]))?;
     }
@@ -120,7 +120,11 @@ fn write(
     Ok(variables)
 }
 
-fn command(out: &mut Writer<'_>, service: &Service) -> Result<bool, RenderError> {
+fn command(
+    out: &mut Writer<'_>,
+    input: &RenderInput<'_>,
+    service: &Service,
+) -> Result<bool, RenderError> {
     match service.entrypoint.as_deref() {
         None => {}
         // The key without a value would be passed over; the flag clears the image's entry point.
@@ -130,7 +134,8 @@ fn command(out: &mut Writer<'_>, service: &Service) -> Result<bool, RenderError>
     if service.args.is_empty() {
         return Ok(false);
     }
-    let arguments = value(out.name.as_str(), "args", Value::command(&service.args))?;
+    let args = env::arguments(input, out.name, service)?;
+    let arguments = value(out.name.as_str(), "args", Value::command(&args))?;
     let variables = arguments.needs_variables();
     out.section.push("Exec", arguments);
     Ok(variables)
@@ -146,7 +151,7 @@ fn environment(
         let assignment = value(out.name.as_str(), &format!("variable {variable}"), assignment)?;
         out.section.push("Environment", assignment);
     }
-    for (variable, secret) in env::secret_variables(input, out.name, service) {
+    for (variable, secret) in env::secret_variables(input, out.name, service)? {
         out.put("Secret", Value::words([format!("{secret},type=env,target={variable}")]))?;
     }
     for secret in mounts::secret_files(out.name, service)? {

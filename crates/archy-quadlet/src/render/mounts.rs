@@ -8,6 +8,7 @@ use std::path::Path;
 
 use archy_manifest::model::{Mount, MountSource, Service};
 use archy_manifest::names;
+use archy_manifest::template::Placeholder;
 use archy_types::ServiceName;
 
 use super::{PROBE_IN_CONTAINER, value};
@@ -57,6 +58,13 @@ impl Mounts {
             MountSource::Package(path) => {
                 let source = package_path(input, name, path)?;
                 self.bind(name, &source, target, true)
+            }
+            MountSource::Role(role) => {
+                let placeholder = Placeholder::RoleHost(role.clone());
+                let Some(provider) = input.host.values.get(&placeholder) else {
+                    return Err(RenderError::Role { service: name.clone(), role: role.clone() });
+                };
+                self.volume(name, &format!("{provider}-{role}"), target, true)
             }
             MountSource::Volume(volume) => {
                 if !input.manifest.volumes.contains_key(volume) {

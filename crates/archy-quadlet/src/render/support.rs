@@ -7,7 +7,10 @@ use archy_manifest::model::{ImageSource, NetworkMode, Service};
 use archy_manifest::names;
 use archy_types::ServiceName;
 
-use super::{HEAD, LABEL_APP, LABEL_MANIFEST, LABEL_SERVICE, LABEL_SHARED, mounts, network, value};
+use super::{
+    HEAD, LABEL_APP, LABEL_CONTEXT, LABEL_MANIFEST, LABEL_SERVICE, LABEL_SHARED, mounts, network,
+    value,
+};
 use crate::error::RenderError;
 use crate::escape::Value;
 use crate::input::{RenderInput, UnitFile, UnitRole};
@@ -93,6 +96,9 @@ pub(super) fn build(
     let ImageSource::Build { context, containerfile, args } = &service.source else {
         return Ok(None);
     };
+    if input.local_images.contains(name) {
+        return Ok(None);
+    }
     let container = names::container(input.manifest, name);
     let context_dir = mounts::package_path(input, name, context)?;
     let file = mounts::package_path(input, name, &format!("{context}/{containerfile}"))?;
@@ -104,11 +110,13 @@ pub(super) fn build(
     section.push("ImageTag", put("image", Value::raw(&tag))?);
     section.push("SetWorkingDirectory", put("build context", Value::raw(&context_dir))?);
     section.push("File", put("containerfile", Value::raw(&file))?);
-    for (label, text) in [
+    let context = input.contexts.get(name).map(|digest| (LABEL_CONTEXT, digest.clone()));
+    let labels = [
         (LABEL_APP, input.manifest.id.to_string()),
         (LABEL_SERVICE, name.to_string()),
         (LABEL_MANIFEST, input.digest.to_string()),
-    ] {
+    ];
+    for (label, text) in labels.into_iter().chain(context) {
         section.push("Label", put("label", Value::words([format!("{label}={text}")]))?);
     }
     for (key, text) in args {

@@ -131,6 +131,8 @@ pub(crate) fn input<'a>(manifest: &'a Manifest, host: &'a HostFacts) -> RenderIn
         port_overrides: BTreeMap::new(),
         secrets_hash: Some("0123456789abcdef".into()),
         package_dir: None,
+        contexts: BTreeMap::new(),
+        local_images: BTreeSet::new(),
         after_units: Vec::new(),
     }
 }

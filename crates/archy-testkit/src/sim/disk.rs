@@ -2,14 +2,15 @@
 //! written back.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use archy_plan::observed::FileState;
-use archy_types::AppId;
+use archy_types::{AppId, Generation};
 use tokio::time::Instant;
 
 use super::rng::Rng;
-use crate::model::Model;
+use crate::model::{Model, Snapshot};
 
 /// After this time the kernel has written back what nobody synced (`dirty_expire_centisecs`).
 const EXPIRE: Duration = Duration::from_secs(30);
@@ -25,13 +26,16 @@ pub(super) struct Writeback {
 
 /// What nobody syncs by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Storage {
+pub(super) struct Storage {
     images: BTreeSet<String>,
-    volumes: BTreeSet<String>,
+    pub(super) volumes: BTreeSet<String>,
     networks: BTreeSet<String>,
     secrets: BTreeMap<String, String>,
-    files: BTreeMap<AppId, BTreeMap<String, FileState>>,
-    data: BTreeMap<String, String>,
+    pub(super) files: BTreeMap<AppId, BTreeMap<String, FileState>>,
+    pub(super) data: BTreeMap<String, String>,
+    pub(super) snapshots: BTreeMap<AppId, BTreeMap<Generation, Snapshot>>,
+    /// Unit files of the owner that are kept aside.
+    pub(super) aside: BTreeSet<PathBuf>,
 }
 
 impl Storage {
@@ -43,6 +47,8 @@ impl Storage {
             secrets: model.podman_secrets.clone(),
             files: model.app_files.clone(),
             data: model.data.clone(),
+            snapshots: model.snapshots.clone(),
+            aside: model.foreign.files_aside.clone(),
         }
     }
 }
@@ -72,6 +78,13 @@ impl Writeback {
         }
     }
 
+    /// Something of its own was synced: it is so in every state that a cut may leave.
+    pub(super) fn on_disk(&mut self, change: impl Fn(&mut Storage)) {
+        for (_, storage) in &mut self.past {
+            change(storage);
+        }
+    }
+
     /// Everything is on the disk.
     pub(super) fn all_synced(&mut self) {
         self.past.clear();
@@ -92,6 +105,8 @@ impl Writeback {
             model.podman_secrets = storage.secrets;
             model.app_files = storage.files;
             model.data = storage.data;
+            model.snapshots = storage.snapshots;
+            model.foreign.files_aside = storage.aside;
         }
         self.past.clear();
     }

@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use archy_engine::ports::{
-    Containers, ExecOutput, Files, HookRequest, HostError, HostResult, Interest, Legacy, Observe,
+    Containers, ExecOutput, Files, HookRequest, HostError, HostResult, Interest, Observe,
     ProgressSink, UnitOutcome, Units,
 };
 use archy_manifest::Manifest;
 use archy_manifest::model::{Owner, ReadyCheck, SecretKind, Service};
 use archy_manifest::template::Template;
-use archy_plan::{DesiredApp, Known, LegacyStep, Observed};
+use archy_plan::{DesiredApp, Known, Observed};
 use archy_types::{AppId, Digest, Generation, UserError};
 use tokio::time::{sleep, timeout};
 
-use super::{Class, Gate, Moment, Sim, systemd};
+use super::{Class, Gate, Moment, Sim, legacy, systemd};
 use crate::host::FakeHost;
 
 /// How long a look waits for a part of the host that does not answer.
@@ -22,8 +22,8 @@ const LOOK_LIMIT: Duration = Duration::from_secs(10);
 /// The host of one run of the daemon.
 #[derive(Debug, Clone)]
 pub struct SimHost {
-    sim: Sim,
-    life: u64,
+    pub(super) sim: Sim,
+    pub(super) life: u64,
 }
 
 impl SimHost {
@@ -31,7 +31,7 @@ impl SimHost {
         Self { sim, life }
     }
 
-    async fn pass(&self, class: Class, moment: Moment, text: &str) -> HostResult<()> {
+    pub(super) async fn pass(&self, class: Class, moment: Moment, text: &str) -> HostResult<()> {
         match self.sim.gate(self.life, class, moment, text) {
             Gate::Go => Ok(()),
             Gate::Never => std::future::pending().await,
@@ -40,7 +40,7 @@ impl SimHost {
     }
 
     /// A call: asked, done, answered. What was asked of Podman is done although the daemon dies.
-    async fn call<T, W>(
+    pub(super) async fn call<T, W>(
         &self,
         class: Class,
         text: String,
@@ -84,7 +84,7 @@ impl SimHost {
         });
     }
 
-    fn unsynced(&self) {
+    pub(super) fn unsynced(&self) {
         let mut state = self.sim.state();
         let model = self.sim.model();
         state.writeback.before(&model);
@@ -131,7 +131,7 @@ impl SimHost {
     }
 }
 
-fn refused(text: &str) -> HostError {
+pub(super) fn refused(text: &str) -> HostError {
     let error = UserError::new("host-refused", format!("The host refused: {text}."))
         .hint("`archy doctor` looks closer.");
     HostError { error, retryable: true }
@@ -156,6 +156,10 @@ impl Observe for SimHost {
         if !asked {
             let cause = archy_types::Cause::new("host-away", "Podman does not answer.");
             observed.containers = Known::No(cause);
+        }
+        if let Known::No(cause) = &observed.containers {
+            let wanted = !interest.adopted.is_empty() || !interest.candidates.is_empty();
+            observed.foreign.unknown = wanted.then(|| cause.clone());
         }
         observed
     }
@@ -237,6 +241,15 @@ impl Containers for SimHost {
             .await
     }
 
+    async fn compose_secret(&self, name: &str, template: &str, hash: &str) -> HostResult<()> {
+        let (name, template, hash) = (name.to_owned(), template.to_owned(), hash.to_owned());
+        let text = format!("compose secret {name}");
+        self.call(Class::Podman, text, move |fake| async move {
+            fake.compose_secret(&name, &template, &hash).await
+        })
+        .await
+    }
+
     async fn remove_secret(&self, name: &str) -> HostResult<()> {
         let name = name.to_owned();
         let text = format!("remove secret {name}");
@@ -275,25 +288,17 @@ impl Containers for SimHost {
     }
 }
 
-impl Legacy for SimHost {
-    async fn legacy(&self, app: &DesiredApp, step: &LegacyStep) -> HostResult<()> {
-        let (app, step) = (app.clone(), step.clone());
-        let text = archy_plan::describe(&archy_plan::Step::Legacy(step.clone()));
-        self.call(Class::Podman, text, move |fake| async move { fake.legacy(&app, &step).await })
-            .await
-    }
-}
-
 impl Units for SimHost {
     async fn write_unit_files(&self, files: &[(String, String)]) -> HostResult<()> {
         // a cut may come between any two of them
         for file in files {
             let (one, text) = ([file.clone()], format!("write {}", file.0));
-            self.call(
-                Class::File,
-                text,
-                move |fake| async move { fake.write_unit_files(&one).await },
-            )
+            let (sim, name) = (self.sim.clone(), file.0.clone());
+            self.call(Class::File, text, move |fake| async move {
+                fake.write_unit_files(&one).await?;
+                legacy::overwritten(&sim, &name);
+                Ok(())
+            })
             .await?;
         }
         Ok(())
@@ -421,12 +426,7 @@ impl Files for SimHost {
         generation: Generation,
         volumes: &[String],
     ) -> HostResult<()> {
-        let text = format!("snapshot {} {generation}", app.manifest.id);
-        let (app, volumes) = (app.clone(), volumes.to_vec());
-        self.call(Class::File, text, move |fake| async move {
-            fake.take_snapshot(&app, generation, &volumes).await
-        })
-        .await
+        self.save(&app.manifest.id, generation, volumes).await
     }
 
     async fn restore_snapshot(
@@ -435,18 +435,10 @@ impl Files for SimHost {
         generation: Generation,
         wish: Generation,
     ) -> HostResult<()> {
-        let app = app.clone();
-        self.call(Class::File, format!("restore {app} {generation}"), move |fake| async move {
-            fake.restore_snapshot(&app, generation, wish).await
-        })
-        .await
+        self.put_back(app, generation, wish).await
     }
 
     async fn remove_snapshots(&self, app: &AppId, generations: &[Generation]) -> HostResult<()> {
-        let (app, generations) = (app.clone(), generations.to_vec());
-        self.call(Class::File, format!("prune {app}"), move |fake| async move {
-            fake.remove_snapshots(&app, &generations).await
-        })
-        .await
+        self.prune(app, generations).await
     }
 }

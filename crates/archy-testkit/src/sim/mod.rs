@@ -13,7 +13,10 @@ mod disk;
 mod harm;
 mod host;
 mod ledger;
+mod legacy;
+mod program;
 mod rng;
+mod snapshots;
 mod systemd;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,13 +24,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use archy_engine::ports::Clock as _;
-use archy_types::Timestamp;
+use archy_types::{AppId, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 pub use harm::{Class, Harm, Moment};
 pub use host::SimHost;
 pub use ledger::SimLedger;
+pub use legacy::{Foreigner, Kind};
 pub use rng::Rng;
 
 use crate::clock::TestClock;
@@ -67,6 +71,20 @@ struct State {
     job: u64,
     /// Units whose next job fails.
     doomed: BTreeSet<String>,
+    /// Units that a boot has queued, and whether it is their turn.
+    queued: BTreeMap<String, bool>,
+    /// Apps whose data is being saved, put back or copied, with the run of the daemon that does it.
+    touched: BTreeMap<AppId, u64>,
+    /// Containers that Archipelago did not make, by the name that they were made under.
+    foreigners: BTreeMap<String, Foreigner>,
+    /// Volumes that were made by a unit of Archipelago's.
+    own_volumes: BTreeSet<String>,
+    /// Images whose containers do not even begin to run.
+    broken_images: BTreeSet<String>,
+    /// When this run of the daemon began.
+    daemon_since: Option<Timestamp>,
+    /// What must never happen, and did.
+    broken: Vec<String>,
     writeback: Writeback,
     /// The ledger as it is on the disk.
     durable: Books,
@@ -112,6 +130,13 @@ impl Sim {
             jobs: BTreeMap::new(),
             job: 0,
             doomed: BTreeSet::new(),
+            queued: BTreeMap::new(),
+            touched: BTreeMap::new(),
+            foreigners: BTreeMap::new(),
+            own_volumes: BTreeSet::new(),
+            broken_images: BTreeSet::new(),
+            daemon_since: None,
+            broken: Vec::new(),
             writeback,
             durable: Books::default(),
             trace: Vec::new(),
@@ -129,7 +154,11 @@ impl Sim {
     /// Host, ledger and clock for a run of the daemon that begins now, and hints of the host.
     #[must_use]
     pub fn begin_life(&self) -> (SimHost, SimLedger, TestClock, mpsc::Receiver<()>) {
-        let life = self.state().life;
+        let life = {
+            let mut state = self.state();
+            state.daemon_since = Some(self.clock.now());
+            state.life
+        };
         let (_, hints) = mpsc::channel(1);
         self.note(&format!("the daemon starts (run {life})"));
         (SimHost::new(self.clone(), life), SimLedger::new(self.clone(), life), self.clock, hints)
@@ -157,7 +186,17 @@ impl Sim {
         if let archy_plan::Known::Yes(listening) = &mut observed.listening {
             listening.extend(self.model().ports.values().flatten().copied());
         }
+        let state = self.state();
+        let model = self.model();
+        observed.foreign = legacy::seen(&state, &model);
+        observed.strangers.volumes = legacy::volumes(&state, &model);
+        drop(model);
         observed
+    }
+
+    /// From now on containers of these images do not even begin to run.
+    pub fn break_images(&self, images: impl IntoIterator<Item = String>) {
+        self.state().broken_images.extend(images);
     }
 
     /// Takes back a harm that has not happened; true if there was one.
@@ -186,6 +225,13 @@ impl Sim {
         state.until.is_empty()
             && state.hung_until.is_none()
             && !model.units.values().any(systemd::is_moving)
+    }
+
+    /// What must never happen, and did: a container that ran while its data was saved, put back or
+    /// copied, data that was put back twice for one wish, something of the owner that was replaced.
+    #[must_use]
+    pub fn broken(&self) -> Vec<String> {
+        self.state().broken.clone()
     }
 
     /// What happened, in order.
@@ -256,6 +302,7 @@ impl Sim {
         match armed.harm {
             Harm::Kill => {
                 state.life += 1;
+                legacy::daemon_died(&mut self.model());
                 self.deaths.send_modify(|deaths| *deaths += 1);
                 Gate::Never
             }
@@ -309,11 +356,16 @@ impl Sim {
         state.hung_until = None;
         state.jobs.clear();
         state.doomed.clear();
+        state.queued.clear();
         let mut model = self.fake.model();
-        model.faults.clear();
+        // an image is as bad as before
+        let stays = |fault: &Fault| matches!(fault, Fault::BadImage(_) | Fault::SickImage(_));
+        model.faults.retain(stays);
         state.writeback.lose(&mut model, &mut state.rng);
+        legacy::place_files(&state.foreigners, &mut model);
         *self.books.books() = state.durable.clone();
         systemd::power_off(&mut model, &mut state.rng);
+        model.foreign.booted = Some(self.clock.now());
         drop(model);
         systemd::boot(self, state);
     }

@@ -1,18 +1,19 @@
 //! A user manager in simulation: jobs that take time and go on without the daemon, units that pull
 //! in others, a boot that starts what is enabled.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::time::Duration;
 
 use archy_engine::ports::Clock as _;
-use archy_manifest::model::Protocol;
 use archy_plan::observed::{ActiveState, UnitState};
 use archy_quadlet::unit_of;
 use archy_types::UserError;
 use tokio::time::{Instant, sleep};
 
+use super::program::values;
 use super::rng::Rng;
-use super::{Sim, State};
+use super::{Sim, State, legacy, program};
 use crate::model::Model;
 
 /// Pause between two looks of a job at what it waits for.
@@ -28,6 +29,10 @@ pub(super) fn is_moving(unit: &UnitState) -> bool {
     matches!(unit.active, ActiveState::Activating | ActiveState::Deactivating)
 }
 
+fn moves(model: &Model, unit: &str) -> bool {
+    model.units.get(unit).is_some_and(is_moving)
+}
+
 fn is_active(model: &Model, unit: &str) -> bool {
     model.units.get(unit).is_some_and(|state| state.active == ActiveState::Active)
 }
@@ -36,10 +41,6 @@ fn is_active(model: &Model, unit: &str) -> bool {
 fn text_of<'a>(model: &'a Model, unit: &str) -> Option<&'a str> {
     let found = model.loaded.iter().find(|(file, _)| unit_of(file).as_deref() == Some(unit));
     found.map(|(_, text)| text.as_str())
-}
-
-fn values<'a>(text: &'a str, key: &str) -> impl Iterator<Item = &'a str> {
-    text.lines().filter_map(move |line| line.strip_prefix(key)?.strip_prefix('='))
 }
 
 /// Units that a unit cannot do without, and ones that it wants.
@@ -81,9 +82,11 @@ fn start_for(sim: &Sim, unit: String, boot: u64, parent: Option<(String, u64)>) 
                 if text_of(&model, &unit).is_none() {
                     return Err(UserError::new("unit-missing", format!("{unit} not found.")));
                 }
-                if model.units.get(&unit).is_some_and(is_moving) {
+                let its_turn = state.queued.get(&unit).copied();
+                if its_turn == Some(false) || (its_turn.is_none() && moves(&model, &unit)) {
                     (true, 0)
                 } else {
+                    state.queued.remove(&unit);
                     set(&mut model, &unit, ActiveState::Activating, "start");
                     (false, state.new_job(&unit))
                 }
@@ -131,6 +134,8 @@ async fn run_start(sim: &Sim, unit: &str, boot: u64, job: u64) -> Result<(), Use
             if state.hung_until.is_none() || began.elapsed() >= START_LIMIT {
                 let first = act_start(sim, &mut state, unit, &text);
                 if first.is_err() && restarts(sim, unit) {
+                    // without a moment in which it has failed
+                    set(&mut sim.model(), unit, ActiveState::Activating, "auto-restart");
                     let (sim, unit) = (sim.clone(), unit.to_owned());
                     tokio::spawn(async move { restart(&sim, &unit, (boot, job), &text).await });
                 } else {
@@ -189,82 +194,35 @@ fn act_start(sim: &Sim, state: &mut State, unit: &str, text: &str) -> Result<(),
         model.set_failed(unit, "timeout", now);
         return Err(failed(unit, "timeout"));
     }
+    if values(text, "Image").any(|image| state.broken_images.contains(image)) {
+        model.set_failed(unit, "start-limit-hit", now);
+        return Err(failed(unit, "exec format error"));
+    }
     state.writeback.before(&model);
     if text.contains("[Container]")
-        && let Some(lack) = lacking(&model, text)
+        && let Some(lack) = program::lacking(&model, text)
     {
         model.set_failed(unit, "exit-code", now);
         return Err(failed(unit, &lack));
     }
-    if let Some(state) = model.units.get_mut(unit) {
-        state.active = ActiveState::Inactive;
+    if text.contains("[Container]") {
+        program::watch(state, &model, text);
+    }
+    if let Some(unit) = model.units.get_mut(unit) {
+        unit.active = ActiveState::Inactive;
     }
     model.start_as(unit, text, now)?;
     model.networks.extend(values(text, "NetworkName").map(str::to_owned));
-    model.volumes.extend(values(text, "VolumeName").map(str::to_owned));
-    if text.contains("[Container]") {
-        run_container(&mut model, text);
-    }
-    Ok(())
-}
-
-/// What Podman would refuse a container for.
-fn lacking(model: &Model, text: &str) -> Option<String> {
-    let secrets = values(text, "Secret").filter_map(|value| value.split(',').next());
-    let mut missing = secrets.filter(|name| !model.podman_secrets.contains_key(*name));
-    if let Some(name) = missing.next() {
-        return Some(format!("no such secret {name}"));
-    }
-    for source in values(text, "Volume").filter_map(|value| value.split(':').next()) {
-        let Some(path) = source.strip_prefix("/var/lib/archipelago/") else { continue };
-        let (app, path) = path.split_once('/').unwrap_or((path, ""));
-        let files = model.app_files.iter().find(|(id, _)| id.as_str() == app);
-        if !files.is_some_and(|(_, files)| files.contains_key(path)) {
-            return Some(format!("{source} is not there"));
+    for name in values(text, "VolumeName").map(str::to_owned) {
+        if model.volumes.insert(name.clone()) {
+            state.own_volumes.insert(name);
         }
     }
-    let name = values(text, "ContainerName").next().unwrap_or_default();
-    let held = model.ports.iter().filter(|(owner, _)| *owner != name);
-    let held: Vec<_> = held.flat_map(|(_, ports)| ports).collect();
-    let taken = |port: &(u16, Protocol)| held.contains(&port) || model.foreign_ports.contains(port);
-    let taken = published(text).into_iter().find(taken);
-    taken.map(|(port, _)| format!("port {port} is in use"))
-}
-
-fn published(text: &str) -> Vec<(u16, Protocol)> {
-    let host = |value: &str| {
-        let (value, protocol) = match value.split_once('/') {
-            Some((value, "udp")) => (value, Protocol::Udp),
-            Some((value, _)) => (value, Protocol::Tcp),
-            None => (value, Protocol::Tcp),
-        };
-        Some((value.rsplit(':').nth(1)?.parse().ok()?, protocol))
-    };
-    values(text, "PublishPort").filter_map(host).collect()
-}
-
-/// A container that runs holds its ports and writes data where there is none yet.
-fn run_container(model: &mut Model, text: &str) {
-    let Some(name) = values(text, "ContainerName").next().map(str::to_owned) else { return };
-    model.made_from.insert(name.clone(), text.to_owned());
-    let nonce = model.made;
-    for value in values(text, "Volume") {
-        let mut parts = value.split(':');
-        let Some(source) = parts.next() else { continue };
-        let place = match source.strip_suffix(".volume") {
-            Some(volume) => format!("volume {volume}"),
-            None if value.ends_with(":ro") || !source.starts_with("/var/lib/archipelago/") => {
-                continue;
-            }
-            None => format!("directory {}", source.trim_start_matches("/var/lib/archipelago/")),
-        };
-        model.data.entry(place).or_insert_with(|| format!("written by container {nonce}"));
+    if text.contains("[Container]") {
+        program::run(&mut model, text);
+        legacy::made(&state.foreigners, &mut model, unit, text);
     }
-    if text.contains("Type=oneshot") {
-        model.containers.remove(&name);
-    } else {
-        model.ports.insert(name, published(text).into_iter().collect());
-    }
+    Ok(())
 }
 
 /// Stops a unit, and before it what requires it.
@@ -274,13 +232,16 @@ pub(super) fn stop(sim: &Sim, unit: String, boot: u64) -> Job<'_> {
             let model = sim.model();
             let requires = |text: &String| needs(text).0.contains(&unit);
             let all = model.loaded.iter().filter(|(_, text)| requires(text));
-            let alive = |unit: &String| is_active(&model, unit);
+            let alive = |unit: &String| is_active(&model, unit) || moves(&model, unit);
             all.filter_map(|(file, _)| unit_of(file)).filter(alive).collect()
         };
-        for other in dependants {
-            stop(sim, other, boot).await?;
-        }
-        let Some(job) = begin_stop(sim, &unit) else { return joined(sim, &unit).await };
+        // all of them are queued at once: what is on its way up pulls in nothing any more
+        let begun = begin_stop(sim, &unit);
+        let dependants: Vec<_> =
+            dependants.into_iter().map(|other| stop(sim, other, boot)).collect();
+        // one that had to be killed is down as well
+        drop(futures_util::future::join_all(dependants).await);
+        let Some(job) = begun else { return joined(sim, &unit).await };
         sim.take_time(2000).await;
         let began = Instant::now();
         loop {
@@ -306,6 +267,12 @@ fn begin_stop(sim: &Sim, unit: &str) -> Option<u64> {
     let mut model = sim.model();
     let active = model.units.get(unit).map(|state| state.active)?;
     if matches!(active, ActiveState::Inactive | ActiveState::Failed | ActiveState::Deactivating) {
+        return None;
+    }
+    if state.queued.remove(unit).is_some() {
+        // nothing of it has begun
+        set(&mut model, unit, ActiveState::Inactive, "dead");
+        state.jobs.remove(unit);
         return None;
     }
     set(&mut model, unit, ActiveState::Deactivating, "stop");
@@ -343,6 +310,7 @@ fn act_stop(sim: &Sim, state: &mut State, unit: &str, late: bool) -> Result<(), 
         if let Some(container) = model.containers.get_mut(&name) {
             container.state = "exited".to_owned();
         }
+        legacy::mirror(&mut model, &name);
         model.set_failed(unit, "timeout", now);
         return Err(failed(unit, "it had to be killed"));
     }
@@ -350,6 +318,7 @@ fn act_stop(sim: &Sim, state: &mut State, unit: &str, late: bool) -> Result<(), 
     model.stop(unit, now)?;
     // systemd runs `podman rm` as the unit said when it was started
     model.containers.remove(&name);
+    legacy::mirror(&mut model, &name);
     Ok(())
 }
 
@@ -369,33 +338,86 @@ fn set(model: &mut Model, unit: &str, active: ActiveState, sub: &str) {
     "success".clone_into(&mut entry.result);
 }
 
-/// Nothing runs any more; some containers are left behind as Podman last wrote them.
+/// Nothing runs any more; some containers are left behind as Podman last wrote them. What was not
+/// made to go when it stops stays.
 pub(super) fn power_off(model: &mut Model, rng: &mut Rng) {
     model.units.clear();
     model.ports.clear();
     let left = rng.percent(50);
-    model.containers.retain(|_, container| {
+    let foreign = &model.foreign.containers;
+    let stays = |name: &String| foreign.get(name).is_some_and(|found| !found.seen.auto_remove);
+    model.containers.retain(|name, container| {
         container.state = "exited".to_owned();
-        left
+        match program::is_ours(&container.labels) {
+            true => left,
+            false => stays(name),
+        }
     });
+    legacy::power_off(model);
     model.loaded.clear();
     model.reload();
 }
 
-/// Starts what is enabled.
-pub(super) fn boot(sim: &Sim, state: &State) {
+/// Longest time from a boot to the start of what is enabled, in milliseconds: longer than the daemon
+/// takes to its first look.
+const QUEUE: u64 = 20_000;
+
+/// Queues what is enabled, with all that it pulls in, and starts it when its turn comes.
+pub(super) fn boot(sim: &Sim, state: &mut State) {
     let boot = state.boot;
-    let enabled: Vec<String> = {
-        let model = sim.model();
-        let enabled = |text: &String| text.contains("WantedBy=default.target");
-        let units = model.loaded.iter().filter(|(_, text)| enabled(text));
-        units.filter_map(|(file, _)| unit_of(file)).collect()
+    let units = {
+        let mut model = sim.model();
+        let units = pulled_in(&model);
+        for unit in &units {
+            set(&mut model, unit, ActiveState::Activating, "dead");
+        }
+        units
     };
-    for unit in enabled {
-        let sim = sim.clone();
-        // nobody waits for the jobs of a boot
-        tokio::spawn(async move { drop(start(&sim, unit, boot).await) });
+    for unit in &units {
+        state.queued.insert(unit.clone(), false);
+        state.new_job(unit);
     }
+    let wait = Duration::from_millis(state.rng.below(QUEUE));
+    let sim = sim.clone();
+    tokio::spawn(async move {
+        sleep(wait).await;
+        let mut state = sim.state();
+        if state.boot != boot {
+            return;
+        }
+        sim.line(&mut state, "systemd starts what is enabled");
+        state.queued.values_mut().for_each(|its_turn| *its_turn = true);
+        for unit in state.queued.keys().cloned() {
+            let sim = sim.clone();
+            // nobody waits for the jobs of a boot
+            tokio::spawn(async move { drop(start_queued(&sim, unit, boot).await) });
+        }
+    });
+}
+
+/// Starts a unit that was queued, unless its job was cancelled or another one has pulled it in.
+async fn start_queued(sim: &Sim, unit: String, boot: u64) -> Result<(), UserError> {
+    let waits = {
+        let state = sim.state();
+        state.boot == boot && state.queued.contains_key(&unit)
+    };
+    if waits { start(sim, unit, boot).await } else { Ok(()) }
+}
+
+/// Units that are enabled, and all that they pull in.
+fn pulled_in(model: &Model) -> BTreeSet<String> {
+    let enabled = |text: &String| text.contains("WantedBy=default.target");
+    let units = model.loaded.iter().filter(|(_, text)| enabled(text));
+    let mut waiting: Vec<String> = units.filter_map(|(file, _)| unit_of(file)).collect();
+    let mut found = BTreeSet::new();
+    while let Some(unit) = waiting.pop() {
+        let Some(text) = text_of(model, &unit) else { continue };
+        let (required, wanted) = needs(text);
+        if found.insert(unit) {
+            waiting.extend(required.into_iter().chain(wanted));
+        }
+    }
+    found
 }
 
 impl State {

@@ -1,5 +1,6 @@
 //! `archy app`: manifests, and the test of an app.
 
+mod import;
 mod new;
 mod render;
 pub(super) mod test;
@@ -17,6 +18,8 @@ pub(crate) enum Command {
     New(new::Args),
     /// Check manifests and show every finding with a mend
     Validate(validate::Args),
+    /// Make manifests of a compose file, or of the apps of another store
+    Import(import::Args),
     /// Print the units that a manifest becomes
     Render(render::Args),
     /// Run an app's whole life on a node, and give a signed result
@@ -28,6 +31,7 @@ pub(crate) async fn run(context: &Context, command: &Command) -> Result<(), Comm
     match command {
         Command::New(args) => new::run(context, args),
         Command::Validate(args) => validate::run(context, args),
+        Command::Import(args) => import::run(context, args),
         Command::Render(args) => render::run(context, args),
         Command::Test(args) => test::run(context, args).await,
     }

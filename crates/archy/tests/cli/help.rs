@@ -12,6 +12,7 @@ fn help_texts() {
         &["app", "new"],
         &["app", "validate"],
         &["app", "render"],
+        &["app", "import"],
         &["install"],
         &["list"],
         &["status"],

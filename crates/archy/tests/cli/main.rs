@@ -6,5 +6,6 @@ mod commands;
 mod diagnosis;
 mod fake;
 mod help;
+mod imports;
 mod manifests;
 mod run;

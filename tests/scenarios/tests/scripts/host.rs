@@ -142,6 +142,8 @@ impl Host {
     pub(crate) fn observe(&self) -> Observed {
         let model = &self.model;
         Observed {
+            contexts: std::collections::BTreeMap::new(),
+            inodes_free: Known::Yes(1 << 20),
             at: Timestamp(self.now),
             host: self.facts.clone(),
             unit_files: self.seen("unit-files", &model.unit_files),

@@ -79,7 +79,13 @@ async fn half_a_snapshot_is_none_and_a_lost_directory_comes_back() {
     let id = app.manifest.id.clone();
     let dir = root.path().join("data/snapshots/demo");
     std::fs::create_dir_all(dir.join("2/data")).unwrap();
+    assert_eq!(host.snapshots().unwrap().get(&id), None);
+    // the rest of one that was being removed is told, so that it is cleared
+    std::fs::create_dir_all(dir.join(".gone-1/data")).unwrap();
     assert!(host.snapshots().unwrap()[&id].is_empty());
+    host.clear(&id, &[]).await.unwrap();
+    assert!(!dir.join(".gone-1").exists());
+    assert_eq!(host.snapshots().unwrap().get(&id), None);
     let data = root.path().join("data/demo");
     std::fs::create_dir_all(&data).unwrap();
     std::fs::write(data.join("a"), "old").unwrap();

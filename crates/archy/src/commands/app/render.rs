@@ -1,6 +1,6 @@
 //! `archy app render`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use archy_manifest::Manifest;
@@ -65,6 +65,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), CommandError> {
         port_overrides: BTreeMap::new(),
         secrets_hash: None,
         package_dir: Some(file.package_dir()?),
+        contexts: BTreeMap::new(),
+        local_images: BTreeSet::new(),
         after_units: Vec::new(),
     };
     let deployment = archy_quadlet::render(&input).map_err(|error| {

@@ -1,0 +1,193 @@
+//! One connection: TLS or plain by its first byte, then its requests.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{self, HeaderMap};
+use http::{Method, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+use crate::challenge::{self, Say};
+use crate::forward::{self, From, Outgoing};
+use crate::gate::Shared;
+use crate::rule::{Access, Doorkeeper, Login, Rule};
+
+/// First byte of a TLS handshake record (RFC 8446, section 5.1).
+const TLS_HANDSHAKE: u8 = 22;
+/// Largest head of a request, in bytes.
+const MAX_HEAD: usize = 128 * 1024;
+/// Largest body of a login, in bytes.
+const MAX_FORM: usize = 8 * 1024;
+/// How long a login's body may take.
+const FORM_DEADLINE: Duration = Duration::from_secs(15);
+/// Streams of one HTTP/2 connection at once.
+const STREAMS: u32 = 128;
+
+/// Serves a connection to its end.
+pub(crate) async fn serve<D: Doorkeeper>(
+    shared: Arc<Shared<D>>,
+    rule: Arc<Rule>,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
+    let mut first = [0];
+    let peeked = tokio::time::timeout(shared.limits.first_byte, stream.peek(&mut first)).await;
+    let Ok(Ok(1)) = peeked else { return };
+    if first[0] != TLS_HANDSHAKE {
+        return requests(shared, rule, stream, From { address: peer.ip(), secure: false }).await;
+    }
+    let Some(tls) = shared.tls.clone() else { return };
+    let acceptor = tokio_rustls::TlsAcceptor::from(tls);
+    match tokio::time::timeout(shared.limits.handshake, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => {
+            requests(shared, rule, stream, From { address: peer.ip(), secure: true }).await;
+        }
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
+        Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
+    }
+}
+
+async fn requests<D, S>(shared: Arc<Shared<D>>, rule: Arc<Rule>, stream: S, from: From)
+where
+    D: Doorkeeper,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let stop = shared.stop.clone();
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(shared.limits.head)
+        .max_buf_size(MAX_HEAD);
+    builder.http2().timer(TokioTimer::new()).adaptive_window(true).max_concurrent_streams(STREAMS);
+    let service = hyper::service::service_fn(move |request| {
+        let (shared, rule) = (shared.clone(), rule.clone());
+        async move { Ok::<_, std::convert::Infallible>(answer(&shared, &rule, from, request).await) }
+    });
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let outcome = tokio::select! {
+        outcome = &mut connection => outcome,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
+async fn answer<D: Doorkeeper>(
+    shared: &Shared<D>,
+    rule: &Rule,
+    from: From,
+    request: Request<Incoming>,
+) -> Response<Outgoing> {
+    let gated = rule.access == Access::Gated;
+    if gated && request.uri().path().starts_with(challenge::OWN) {
+        return own(shared, rule, from, request).await;
+    }
+    let asks = gated || rule.identity_header.is_some();
+    let visitor = if asks { shared.keeper.visitor(request.headers()) } else { None };
+    let page = challenge::wants_page(request.method(), request.headers());
+    if gated && visitor.is_none() {
+        let next = challenge::place(request.uri());
+        return match secure_place(shared, from, request.headers(), next) {
+            // a password is not typed where it can be read
+            Some(place) if page => {
+                challenge::redirect(StatusCode::TEMPORARY_REDIRECT, &place, Vec::new())
+            }
+            _ => challenge::denied(rule, page, next),
+        };
+    }
+    let who = visitor.as_ref();
+    let names = shared.names;
+    match forward::forward(&shared.client, rule, names, from, who, request, &shared.stop).await {
+        Ok(response) => response,
+        Err(why) => challenge::absent(rule, why, &shared.keeper.absence(&rule.app), page),
+    }
+}
+
+/// The same place over TLS, for a request that came without, where the gate has a certificate.
+fn secure_place<D>(
+    shared: &Shared<D>,
+    from: From,
+    headers: &HeaderMap,
+    next: &str,
+) -> Option<String> {
+    if from.secure || shared.tls.is_none() {
+        return None;
+    }
+    let host = headers.get(header::HOST)?.to_str().ok()?;
+    host.parse::<http::uri::Authority>().ok().map(|host| format!("https://{host}{next}"))
+}
+
+/// The gate's own paths.
+async fn own<D: Doorkeeper>(
+    shared: &Shared<D>,
+    rule: &Rule,
+    from: From,
+    request: Request<Incoming>,
+) -> Response<Outgoing> {
+    match (request.method().clone(), request.uri().path()) {
+        (Method::GET | Method::HEAD, challenge::STYLE) => challenge::style(),
+        (Method::POST, challenge::LOGIN) => login(shared, rule, from, request).await,
+        (Method::GET | Method::HEAD, challenge::LOGIN) => {
+            challenge::login_page(rule, Say::Welcome, "/")
+        }
+        _ => {
+            let body = "Not found.\n".to_owned();
+            challenge::text(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", body)
+        }
+    }
+}
+
+async fn login<D: Doorkeeper>(
+    shared: &Shared<D>,
+    rule: &Rule,
+    from: From,
+    request: Request<Incoming>,
+) -> Response<Outgoing> {
+    if !same_origin(request.headers(), request.uri()) {
+        let body = "The form is not of this page.\n".to_owned();
+        return challenge::text(StatusCode::FORBIDDEN, "text/plain; charset=utf-8", body);
+    }
+    let read = Limited::new(request.into_body(), MAX_FORM).collect();
+    let Ok(Ok(body)) = tokio::time::timeout(FORM_DEADLINE, read).await else {
+        return challenge::login_page(rule, Say::Failed, "/");
+    };
+    let body = body.to_bytes();
+    let field = |name: &str| {
+        let mut fields = form_urlencoded::parse(&body);
+        fields.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    };
+    let next = field("next").unwrap_or_default();
+    let next = challenge::safe_next(&next);
+    let password = field("password").unwrap_or_default();
+    let say = match shared.keeper.login(from.address, password, from.secure).await {
+        Login::Welcome(cookies) => {
+            return challenge::redirect(StatusCode::SEE_OTHER, next, cookies);
+        }
+        Login::Wrong => Say::Wrong,
+        Login::TooMany(wait) => Say::TooMany(wait),
+        Login::NotSetUp => Say::NotSetUp,
+        Login::Failed => Say::Failed,
+    };
+    challenge::login_page(rule, say, next)
+}
+
+/// True unless a browser says that another page sent the form.
+fn same_origin(headers: &HeaderMap, uri: &Uri) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else { return true };
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = host.or_else(|| uri.authority().map(http::uri::Authority::as_str));
+    let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    origin.zip(host).is_some_and(|((_, origin), host)| origin.eq_ignore_ascii_case(host))
+}

@@ -1,0 +1,21 @@
+//! The app gate: a reverse proxy in front of apps' ports.
+//!
+//! A container publishes a gated port on loopback; the gate takes the same number on the node's other
+//! addresses. One port takes TLS and plain HTTP: the first byte decides (RFC 8446, section 5.1: a
+//! handshake begins with 22). Whoever has a session of the dashboard is let through to the app; others
+//! get 401, and people a page to log in on the same port, so that they come back to where they were.
+//!
+//! Bodies are streams in both directions: a request of any size takes the same little memory.
+
+mod challenge;
+mod connection;
+mod forward;
+mod gate;
+mod headers;
+mod rule;
+mod slots;
+
+pub use gate::{Gate, Limits, Listening};
+pub use headers::Names;
+pub use rule::{Access, Doorkeeper, Login, Rule, Visitor};
+pub use slots::{Slot, Slots};

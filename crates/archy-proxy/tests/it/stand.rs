@@ -1,0 +1,197 @@
+//! A gate before an app: both real, on loopback.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use archy_proxy::{Access, Doorkeeper, Gate, Limits, Login, Names, Rule, Visitor};
+use archy_types::AppId;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body_util::{BodyExt, StreamBody, combinators::BoxBody};
+use hyper::body::{Frame, Incoming};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Lets in whoever has the cookie `session=good`; the password is `right`.
+#[derive(Debug)]
+pub(crate) struct Keeper;
+
+impl Doorkeeper for Keeper {
+    fn visitor(&self, headers: &HeaderMap) -> Option<Visitor> {
+        let mut cookies = headers.get_all("cookie").iter().filter_map(|line| line.to_str().ok());
+        let good = cookies.any(|line| line.split("; ").any(|pair| pair == "session=good"));
+        good.then(|| Visitor { user: "owner".to_owned() })
+    }
+
+    fn login(&self, _: IpAddr, password: String, _: bool) -> BoxFuture<'static, Login> {
+        let login = match password.as_str() {
+            "right" => Login::Welcome(vec![HeaderValue::from_static("session=good; Path=/")]),
+            "often" => Login::TooMany(Duration::from_secs(7)),
+            _ => Login::Wrong,
+        };
+        Box::pin(async move { login })
+    }
+
+    fn absence(&self, _: &AppId) -> String {
+        "It is stopped.".to_owned()
+    }
+}
+
+/// The gate, its app, and what is needed to end them.
+pub(crate) struct Stand {
+    pub(crate) gate: Gate<Keeper>,
+    pub(crate) rule: Rule,
+    pub(crate) at: SocketAddr,
+    /// Lets the app send the second event of `/events`.
+    pub(crate) second: Arc<Notify>,
+    stop: CancellationToken,
+}
+
+impl Drop for Stand {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+impl Stand {
+    pub(crate) async fn new(access: Access) -> Self {
+        Self::with(access, Limits::default(), None).await
+    }
+
+    pub(crate) async fn with(
+        access: Access,
+        limits: Limits,
+        tls: Option<Arc<rustls::ServerConfig>>,
+    ) -> Self {
+        let (stop, second) = (CancellationToken::new(), Arc::new(Notify::new()));
+        let upstream = app(stop.clone(), second.clone()).await;
+        let port = free_port();
+        let rule = Rule {
+            app: AppId::new("photos").unwrap(),
+            title: "Photos & <more>".to_owned(),
+            port,
+            upstream,
+            access,
+            identity_header: Some("x-visitor".parse().unwrap()),
+        };
+        let names = Names(&["session", "csrf_token"]);
+        let mut gate = Gate::new(Keeper, names, limits, tls, stop.clone(), TaskTracker::new());
+        let listening = gate.set(std::slice::from_ref(&rule), &[Ipv4Addr::LOCALHOST.into()]);
+        assert!(listening[&port].refused.is_empty(), "{listening:?}");
+        let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self { gate, rule, at, second, stop }
+    }
+}
+
+/// The app: tells what it got, streams, and speaks WebSocket.
+async fn app(stop: CancellationToken, second: Arc<Notify>) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let at = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let stream = tokio::select! {
+                () = stop.cancelled() => return,
+                accepted = listener.accept() => accepted.unwrap().0,
+            };
+            let second = second.clone();
+            let service =
+                hyper::service::service_fn(move |request| answer(request, second.clone()));
+            let connection = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades();
+            tokio::spawn(connection);
+        }
+    });
+    at
+}
+
+type Body = BoxBody<Bytes, Infallible>;
+
+fn full(text: String) -> Body {
+    http_body_util::Full::new(Bytes::from(text)).boxed()
+}
+
+async fn answer(
+    mut request: Request<Incoming>,
+    second: Arc<Notify>,
+) -> Result<Response<Body>, Infallible> {
+    let response = match request.uri().path() {
+        "/ws" => {
+            let key = request.headers()["sec-websocket-key"].as_bytes().to_vec();
+            let accept = tokio_tungstenite::tungstenite::handshake::derive_accept_key(&key);
+            let upgrade = hyper::upgrade::on(&mut request);
+            tokio::spawn(async move {
+                use futures_util::{SinkExt as _, StreamExt as _};
+                let io = TokioIo::new(upgrade.await.unwrap());
+                let role = tokio_tungstenite::tungstenite::protocol::Role::Server;
+                let mut socket =
+                    tokio_tungstenite::WebSocketStream::from_raw_socket(io, role, None).await;
+                while let Some(Ok(message)) = socket.next().await {
+                    if message.is_text() {
+                        socket.send(message).await.unwrap();
+                    }
+                }
+            });
+            Response::builder()
+                .status(101)
+                .header("upgrade", "websocket")
+                .header("connection", "upgrade")
+                .header("sec-websocket-accept", accept)
+                .body(full(String::new()))
+                .unwrap()
+        }
+        "/events" => Response::new(events(second)),
+        "/count" => {
+            let (mut bytes, mut body) = (0, request.into_body());
+            while let Some(Ok(frame)) = body.frame().await {
+                bytes += frame.data_ref().map_or(0, Bytes::len);
+            }
+            Response::new(full(bytes.to_string()))
+        }
+        "/cookie" => {
+            let own = Response::builder().header("set-cookie", "session=own; Path=/; HttpOnly");
+            own.body(full(String::new())).unwrap()
+        }
+        "/denied" => {
+            Response::builder().status(403).body(full("the app says no".to_owned())).unwrap()
+        }
+        _ => {
+            let lines = request
+                .headers()
+                .iter()
+                .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap_or_default()));
+            let head = format!("{} {}", request.method(), request.uri());
+            let text = std::iter::once(head).chain(lines).collect::<Vec<_>>().join("\n");
+            Response::new(full(text))
+        }
+    };
+    Ok(response)
+}
+
+/// Two events, the second when the test says so.
+fn events(second: Arc<Notify>) -> Body {
+    let (sender, receiver) = mpsc::channel::<&'static str>(1);
+    tokio::spawn(async move {
+        _ = sender.send("data: 1\n\n").await;
+        second.notified().await;
+        _ = sender.send("data: 2\n\n").await;
+    });
+    let frames = futures_util::stream::unfold(receiver, |mut receiver| async move {
+        let text = receiver.recv().await?;
+        Some((Ok(Frame::data(Bytes::from_static(text.as_bytes()))), receiver))
+    });
+    BodyExt::boxed(StreamBody::new(frames))
+}
