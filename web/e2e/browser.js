@@ -8,6 +8,8 @@ const ARGS = ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-ba
   '--disable-component-update', '--disable-sync', '--ignore-certificate-errors'];
 /** What a person waits at most for an app to change (ms). */
 export const SETTLE = 240_000;
+/** What a person waits at most for the page (ms); a machine that runs other tests as well is slow. */
+export const PATIENCE = 60_000;
 export const PHONE = { width: 390, height: 844 }, DESKTOP = { width: 1280, height: 800 };
 /** What the browser says of an answer 401, or of a node that is away, is no fault of the page. */
 const EXPECTED = /^Failed to load resource|^WebSocket connection to .* failed/;
@@ -19,7 +21,7 @@ export async function open(program) {
   const browser = await chromium.launch({ executablePath: program, args: root ? [...ARGS, '--no-sandbox'] : ARGS });
   const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: PHONE, colorScheme: 'light', locale: 'en-GB' });
   const page = await context.newPage(), faults = [];
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(PATIENCE);
   page.on('pageerror', (error) => faults.push(error.stack));
   page.on('console', (line) => {
     if (line.type() === 'error' && !EXPECTED.test(line.text())) faults.push(line.text());

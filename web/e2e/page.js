@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { DESKTOP, PHONE, SETTLE, open, still, tabTo, views } from './browser.js';
+import { DESKTOP, PATIENCE, PHONE, SETTLE, open, still, tabTo, views } from './browser.js';
 import { go, judge } from './pages.js';
 
 const [address, directory, program] = process.argv.slice(2);
@@ -26,6 +26,16 @@ async function ask(what) {
   for (const end = Date.now() + 120_000; !existsSync(join(directory, `done-${what}`));) {
     assert.ok(Date.now() < end, `nobody did “${what}”`);
     await pause(50);
+  }
+}
+/** Waits until an app answers with what is looked for: a wish is taken before it is carried out. */
+async function answers(url, wanted) {
+  const body = () => context.request.get(url).then((answer) => answer.text(), String);
+  for (const end = Date.now() + SETTLE; ;) {
+    const got = await body();
+    if (wanted.test(got)) return;
+    assert.ok(Date.now() < end, `${url} answers: ${got}`);
+    await pause(200);
   }
 }
 async function signIn() {
@@ -153,9 +163,8 @@ const steps = {
     await title.fill('Welcome to our house');
     await button('Save').click();
     await text('Saved.').waitFor();
+    await answers(`http://${new URL(address).hostname}:18002/`, /Welcome to our house/);
     await is('website', 'running');
-    const answer = await context.request.get(`http://${new URL(address).hostname}:18002/`);
-    assert.match(await answer.text(), /Welcome to our house/);
     await link('History').click();
     await page.locator('#content details summary').first().click();
     await page.locator('#content details[open] ol li').first().waitFor();
@@ -243,7 +252,7 @@ const steps = {
 
   async 'the daemon goes away: the page says so, the apps go on, it comes back by itself'() {
     const fresh = await context.newPage(); // without the closed subscriptions of the step before
-    fresh.setDefaultTimeout(15_000);
+    fresh.setDefaultTimeout(PATIENCE);
     await fresh.goto(address);
     await fresh.getByText('Live', { exact: true }).waitFor();
     await fresh.evaluate(() => navigator.serviceWorker.ready.then(() => true));
