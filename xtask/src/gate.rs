@@ -55,7 +55,6 @@ pub struct GateArgs {
 /// A build fails, the machine cannot run a node, or something did not pass.
 pub fn run(args: &GateArgs) -> anyhow::Result<()> {
     let profile = if args.release { Profile::Release } else { Profile::Dev };
-    let programs = workspace::programs(profile)?;
     let deb = match &args.deb {
         Some(deb) => deb.clone(),
         None => dist::deb(profile)?,
@@ -68,13 +67,15 @@ pub fn run(args: &GateArgs) -> anyhow::Result<()> {
     if !args.resume && out.exists() {
         fs::remove_dir_all(&out).with_context(|| format!("removing {}", out.display()))?;
     }
+    // the gate of the very version that it tests
+    let cli = dist::cli_of(&deb, &out.join("package"))?;
     let count = put_apps(&out.join("apps"), &index, &args.apps)?;
     let guest = Guest::take(&cache, args)?;
     if !args.resume {
         platform::install(&guest.node, &deb, &index)?;
     }
     sh::say(&format!("{count} apps on the node {}", args.name));
-    let mut gate = Cmd::new(&programs.cli)
+    let mut gate = Cmd::new(&cli)
         .args(["gate", "--node", &args.name, "--driver", &driver()?])
         .arg("--all-under")
         .arg(out.join("apps"))

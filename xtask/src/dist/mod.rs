@@ -111,3 +111,16 @@ fn pack(tree: &Path, dir: &Path) -> anyhow::Result<PathBuf> {
 fn architecture() -> &'static str {
     if std::env::consts::ARCH == "aarch64" { "arm64" } else { "amd64" }
 }
+
+/// The command line of a package, unpacked into a directory of its own.
+///
+/// # Errors
+/// Not a package, or the file system's.
+pub fn cli_of(deb: &Path, dir: &Path) -> anyhow::Result<PathBuf> {
+    preflight::tools(&[("dpkg-deb", "dpkg")])?;
+    fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
+    Cmd::new("dpkg-deb").arg("--extract").arg(deb).arg(dir).run()?;
+    let cli = dir.join("usr/bin/archy");
+    anyhow::ensure!(cli.is_file(), "{} holds no archy", deb.display());
+    Ok(cli)
+}
