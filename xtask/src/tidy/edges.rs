@@ -22,6 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("archy-client", &["archy-api", "archy-types"]),
     ("archy-gate", &["archy-types", "archy-api", "archy-client", "archy-manifest"]),
     ("archy-proxy", &["archy-types"]),
+    ("archy-identity", &["archy-types"]),
     ("archy-health", &[]),
     (
         "archy",
@@ -45,6 +46,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "archy-plan",
             "archy-catalog",
             "archy-proxy",
+            "archy-identity",
             "archy-podman",
             "archy-systemd",
             "archy-store",
