@@ -8,7 +8,7 @@ use archy_types::{Actor, AppId, UserError};
 use crate::adopt;
 use crate::event::{Checked, Event};
 use crate::handle::{Accepted, Request, RequestKind};
-use crate::operation::{Job, OperationKind};
+use crate::operation::{Job, OperationKind, Order};
 use crate::ports::{Clock, Host, Interest, Ledger, Previous};
 use crate::request::{Current, Decision, Wish, decide, target};
 use crate::task::{Engine, Entry, Reply};
@@ -41,11 +41,12 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
             },
             Err(error) => return answer(reply, Err(error)),
         };
-        let (host, all) = (self.world.host.clone(), self.others_and(&app));
+        let (world, all) = (self.world.clone(), self.others_and(&app));
         let fresh = !self.apps.contains_key(&app.manifest.id);
         let before = self.before_update(&app, kind, &request.kind);
         tokio::spawn(async move {
-            let observed = host.observe(&interest(&app, &all, kind)).await;
+            let interest = interest(&app, &all, kind);
+            let observed = world.observe(interest, std::slice::from_ref(&app)).await;
             let app = match adopt::settle(app, kind, &observed) {
                 Ok(app) => app,
                 Err(error) => return answer(reply, Err(error)),
@@ -63,12 +64,13 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         request: Request,
         reply: Reply<Accepted>,
     ) {
-        let (host, all) = (self.world.host.clone(), self.others_and(&app));
+        let (world, all) = (self.world.clone(), self.others_and(&app));
         let fresh = !self.apps.contains_key(&app.manifest.id);
         let before = self.before_update(&app, kind, &request.kind);
         let events = self.events.clone();
         tokio::spawn(async move {
-            let observed = host.observe(&interest(&app, &all, kind)).await;
+            let interest = interest(&app, &all, kind);
+            let observed = world.observe(interest, std::slice::from_ref(&app)).await;
             let app = match adopt::settle(app, kind, &observed) {
                 Ok(app) => app,
                 Err(error) => return answer(reply, Err(error)),
@@ -173,7 +175,7 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         let Some(entry) = self.apps.get_mut(id) else { return };
         if let Some(work) = entry.work.as_ref().filter(|_| kind.supersedes()) {
             // the worker has just ended: nothing to supersede
-            _ = work.superseded.send(true);
+            _ = work.order.send(Order::GiveWay);
         }
         let gives_way = move |job: &Job| kind.supersedes() || job.actor == Actor::System;
         self.drop_waiting(id, gives_way).await;

@@ -80,6 +80,7 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
                 && desired.settings == asked.settings
                 && desired.adopted == asked.adopted
                 && (owed.job.kind == OperationKind::Migrate
+                    || owed.job.brings_new() && desired.generation == asked.generation
                     || entry.previous.as_ref().map(|p| p.replaced_by) == Some(asked.generation))
         })
     }
@@ -143,6 +144,7 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
             return;
         }
         self.apps.remove(id);
+        self.world.hooked.lock().await.remove(id);
         self.apps_changed();
     }
 }

@@ -7,7 +7,7 @@ use archy_manifest::template::Template;
 use archy_plan::{DesiredApp, LegacyStep, Observed, PlannedStep, Step};
 use archy_types::UserError;
 
-use crate::hooks;
+use crate::hooks::{self, Said};
 use crate::ports::{Host, HostError, ProgressSink, UnitOutcome};
 use crate::ready;
 use crate::soak;
@@ -26,6 +26,8 @@ pub(crate) struct Context<'a, H> {
     pub(crate) observed: &'a Observed,
     /// The app was not there before this operation.
     pub(crate) fresh: bool,
+    /// What programs said in the step at work, its end only.
+    pub(crate) said: Said,
 }
 
 impl<H> Context<'_, H> {
@@ -49,11 +51,10 @@ pub(crate) fn step_deadline(step: &Step) -> Duration {
     match step {
         Step::PullImage { .. } => PULL_DEADLINE,
         Step::StopUnits { deadline_secs, .. }
+        | Step::RemoveContainer { deadline_secs, .. }
         | Step::BuildImage { deadline_secs, .. }
         | Step::StartUnits { deadline_secs, .. }
         | Step::AwaitReady { deadline_secs } => secs(*deadline_secs) + SMALL_DEADLINE,
-        // it gets its own grace first
-        Step::RemoveContainer { .. } => Duration::from_secs(660),
         Step::RunHook { .. } => Duration::from_secs(3600),
         Step::Snapshot { .. } | Step::RestoreSnapshot { .. } | Step::PruneSnapshots { .. } => {
             COPY_DEADLINE
@@ -142,12 +143,14 @@ async fn execute<H: Host>(
         Step::StopUnits { units, deadline_secs } => {
             all_well(cx.host.stop(units, secs(*deadline_secs)).await)
         }
-        Step::RemoveContainer { name } => plain(cx.host.remove_container(name).await),
+        Step::RemoveContainer { name, deadline_secs } => {
+            plain(cx.host.remove_container(name, secs(*deadline_secs)).await)
+        }
         Step::RenameContainer { from, to } => plain(cx.host.rename_container(from, to).await),
         Step::RemoveUnitFile { file_name } => plain(cx.host.remove_unit_file(file_name).await),
         Step::RemoveNetwork { name } => plain(cx.host.remove_network(name).await),
         Step::PurgeVolume { name } => plain(cx.host.remove_volume(name).await),
-        Step::PurgeData => plain(cx.host.purge_data(&cx.app.manifest).await),
+        Step::PurgeData => plain(cx.host.purge_data(id, &containers(cx)).await),
         Step::RemovePodmanSecret { name } => plain(cx.host.remove_secret(name).await),
         Step::PurgeSecret { name } => plain(cx.host.purge_secret(name).await),
         Step::MakeDirectory { path, owner } => {
@@ -190,6 +193,17 @@ async fn execute<H: Host>(
         Step::Legacy(LegacyStep::Done) => Ok(()),
         Step::Legacy(step) => plain(cx.host.legacy(cx.app, step).await),
     }
+}
+
+/// All containers that the app has or had.
+fn containers<H>(cx: &Context<'_, H>) -> Vec<String> {
+    let id = &cx.app.manifest.id;
+    let former = cx.observed.left.former.get(id).into_iter().flatten();
+    let manifests = former.chain([&cx.app.manifest]);
+    let names = manifests.flat_map(|manifest| {
+        manifest.services.keys().map(|service| archy_manifest::names::container(manifest, service))
+    });
+    names.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
 }
 
 fn secs(seconds: u32) -> Duration {

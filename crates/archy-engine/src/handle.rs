@@ -116,6 +116,17 @@ pub enum RequestKind {
     },
 }
 
+/// A wish that an operation at work ends and what was before it comes back.
+#[derive(Debug, Clone)]
+pub struct Cancel {
+    /// Who asks.
+    pub actor: Actor,
+    /// The app.
+    pub app: AppId,
+    /// The operation, if only this one is meant.
+    pub operation: Option<OperationId>,
+}
+
 /// Answer to an accepted request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Accepted {
@@ -132,6 +143,8 @@ pub enum Command {
     Submit(Request, oneshot::Sender<Result<Accepted, UserError>>),
     /// Say what would be done.
     Plan(Request, oneshot::Sender<Result<Plan, UserError>>),
+    /// End the operation at work and go back.
+    Cancel(Cancel, oneshot::Sender<Result<OperationId, UserError>>),
     /// Say which of these apps have containers that could be adopted.
     Adoptable(Vec<Arc<Manifest>>, oneshot::Sender<Result<Vec<Candidate>, UserError>>),
     /// Look at the host now.
@@ -171,6 +184,14 @@ impl Handle {
     /// No plan can be made; for example the app is not known.
     pub async fn plan(&self, request: Request) -> Result<Plan, UserError> {
         self.ask(|reply| Command::Plan(request, reply)).await?
+    }
+
+    /// Cancels the operation at work on an app; gives the operation that goes back now.
+    ///
+    /// # Errors
+    /// Nothing is at work, or it cannot be cancelled now; it goes on.
+    pub async fn cancel(&self, cancel: Cancel) -> Result<OperationId, UserError> {
+        self.ask(|reply| Command::Cancel(cancel, reply)).await?
     }
 
     /// Says which of these apps have containers that could be adopted.

@@ -1,5 +1,6 @@
 //! Runs the steps of a hook, in order, each within its own time.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use archy_manifest::model::{HookAction, HookPoint, HookStep};
@@ -10,6 +11,49 @@ use tokio::time::{Instant, timeout};
 use crate::execute::Context;
 use crate::ports::{HookRequest, Host, HostError, Progress, ProgressSink};
 use crate::ready;
+
+/// Most bytes that are kept of what the programs of a hook said: its end.
+const KEPT: usize = 4096;
+/// Most bytes that are kept of what one of them said.
+const KEPT_OF_ONE: usize = 2048;
+
+/// What programs said, its end only. Not fit to be shown before secrets are struck out of it.
+#[derive(Debug, Default)]
+pub(crate) struct Said(Mutex<String>);
+
+impl Said {
+    /// Adds what one program said.
+    pub(crate) fn add(&self, who: &str, text: &str) {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !said.is_empty() {
+            said.push('\n');
+        }
+        let text = end_of(text.trim(), KEPT_OF_ONE);
+        let more = if text.is_empty() { who.to_owned() } else { format!("{who}:\n{text}") };
+        said.push_str(&more);
+        let kept = end_of(&said, KEPT).to_owned();
+        *said = kept;
+    }
+
+    /// Takes what was said since the last time.
+    pub(crate) fn take(&self) -> Option<String> {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(std::mem::take(&mut *said)).filter(|text| !text.is_empty())
+    }
+}
+
+/// The end of a text, from the beginning of a line where it is cut.
+fn end_of(text: &str, most: usize) -> &str {
+    let mut from = text.len().saturating_sub(most);
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    let end = &text[from..];
+    match end.find('\n').filter(|_| from > 0) {
+        Some(line) => &end[line + 1..],
+        None => end,
+    }
+}
 
 /// Runs a hook.
 ///
@@ -41,7 +85,10 @@ async fn run_step<H: Host>(cx: &Context<'_, H>, step: &HookStep) -> Result<(), U
             HookAction::Exec { service, command, user } => {
                 let container = names::container(manifest, service);
                 let out = cx.host.exec(&container, command, user.as_deref(), limit).await;
-                exec_result(out.map_err(plain)?, command)
+                let out = out.map_err(plain)?;
+                let ended = format!("{} (exit {})", words(&step.action), out.exit_code);
+                cx.said.add(&ended, &out.output);
+                exec_result(out, command)
             }
             HookAction::CopyFromHost { service, src, dest } => {
                 let container = names::container(manifest, service);
@@ -99,6 +146,7 @@ async fn http<H: Host>(
         body: body.as_ref().map(|body| cx.fill(body)).transpose()?,
     };
     let (status, answer) = cx.host.http(&request, limit).await.map_err(plain)?;
+    cx.said.add(&format!("{} ({status})", words(action)), &answer);
     if expect.map_or((200..300).contains(&status), |wanted| wanted == status) {
         return Ok(());
     }

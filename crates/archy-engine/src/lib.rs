@@ -6,9 +6,11 @@
 
 mod accept;
 mod adopt;
+mod cancel;
 mod endings;
 mod event;
 mod execute;
+mod fresh;
 pub mod handle;
 mod hooks;
 pub mod leap;
@@ -25,7 +27,7 @@ mod task;
 mod transaction;
 mod worker;
 
-pub use handle::{Accepted, Handle, Replacement, Request, RequestKind};
+pub use handle::{Accepted, Cancel, Handle, Replacement, Request, RequestKind};
 pub use operation::OperationKind;
 pub use status::{AdoptedView, AppView, OperationView, ServiceView, Snapshot};
 pub use task::{Engine, Tuning, start};

@@ -106,6 +106,17 @@ impl OperationKind {
     }
 }
 
+/// What the engine tells the worker of an operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Nothing.
+    GoOn,
+    /// Somebody cancels it: back to what was before it.
+    Cancel(Actor),
+    /// A newer wish takes its place: leave everything as it is.
+    GiveWay,
+}
+
 /// One operation for one app, ready to run.
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
@@ -126,6 +137,20 @@ impl Job {
     /// It starts what an earlier operation stopped and did not start again (see `endings`).
     pub(crate) fn makes_up(&self) -> bool {
         self.kind == OperationKind::Start && self.actor == Actor::System
+    }
+
+    /// It has a way back that somebody can ask for while it is at work.
+    pub(crate) const fn can_be_cancelled(&self) -> bool {
+        match self.kind {
+            OperationKind::Install => self.fresh,
+            OperationKind::Update | OperationKind::Migrate => true,
+            _ => false,
+        }
+    }
+
+    /// It brings an app that was not there before: its way back is that the app goes.
+    pub(crate) fn brings_new(&self) -> bool {
+        self.kind == OperationKind::Install && self.fresh
     }
 
     pub(crate) const fn removes(&self) -> bool {

@@ -16,13 +16,16 @@ use crate::task::Engine;
 impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
     /// Takes a look at the host into account.
     pub(crate) async fn pass(&mut self, observed: Box<Observed>) {
-        let again = self.looked();
+        let again = self.looked(&observed);
         self.mind_the_clock();
         let observed: Arc<Observed> = Arc::from(observed);
         self.observed = Some(observed.clone());
         self.render_all(&observed);
         self.note_endings().await;
-        let ids: Vec<AppId> = self.apps.keys().cloned().collect();
+        let mut ids: Vec<AppId> = self.apps.keys().cloned().collect();
+        // what several apps lack is begun in the order in which they start at boot
+        let levels = archy_plan::boot_levels(&self.all);
+        ids.sort_by_key(|id| levels.get(id).copied().unwrap_or(u8::MAX));
         for id in &ids {
             // what was seen before an operation ended says nothing about what it left; another look
             // follows

@@ -1,6 +1,7 @@
 //! What the engine asks of the world, in its own words. The daemon implements these traits with
 //! the adapters; tests implement them with a fake host.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,6 +43,8 @@ pub struct Interest {
     pub contexts: Vec<(AppId, ServiceName, PathBuf)>,
     /// Manifests whose containers are looked for among those that Archipelago did not make.
     pub candidates: Vec<Arc<Manifest>>,
+    /// Manifests that apps had before and that are going now: what they named goes with them.
+    pub former: Vec<Arc<Manifest>>,
 }
 
 impl Interest {
@@ -180,8 +183,13 @@ pub trait Containers: Send + Sync + 'static {
         progress: ProgressSink,
         deadline: Duration,
     ) -> impl Future<Output = HostResult<()>> + Send;
-    /// Removes a container; one that is not there is no error.
-    fn remove_container(&self, name: &str) -> impl Future<Output = HostResult<()>> + Send;
+    /// Removes a container; one that is not there is no error. It gets its own grace first, which
+    /// the deadline is longer than.
+    fn remove_container(
+        &self,
+        name: &str,
+        deadline: Duration,
+    ) -> impl Future<Output = HostResult<()>> + Send;
     /// Gives a container another name.
     fn rename_container(&self, from: &str, to: &str)
     -> impl Future<Output = HostResult<()>> + Send;
@@ -289,8 +297,12 @@ pub trait Files: Send + Sync + 'static {
         overwrite: bool,
         mode: u32,
     ) -> impl Future<Output = HostResult<()>> + Send;
-    /// Removes the app's data directory, and the logs of its containers.
-    fn purge_data(&self, app: &Manifest) -> impl Future<Output = HostResult<()>> + Send;
+    /// Removes the app's data directory, and the logs of these containers.
+    fn purge_data(
+        &self,
+        app: &AppId,
+        containers: &[String],
+    ) -> impl Future<Output = HostResult<()>> + Send;
     /// A text without the values of the app's secrets: what programs say may hold them, and errors
     /// go into journals.
     fn strike_secrets(&self, app: &Manifest, text: String) -> impl Future<Output = String> + Send;
@@ -346,6 +358,8 @@ pub enum Ending {
     RolledBack(UserError),
     /// A newer wish took its place.
     Superseded,
+    /// Somebody cancelled it, as the message says, and the former state is back.
+    Cancelled(UserError),
 }
 
 /// An operation that the journal holds as not ended.
@@ -390,6 +404,11 @@ pub trait Ledger: Send + Sync + 'static {
         kind: &str,
         now: Timestamp,
     ) -> impl Future<Output = Result<OperationId, UserError>> + Send;
+    /// Manifests that an app was ever accepted with, as far as they are kept.
+    fn former(
+        &self,
+        app: &AppId,
+    ) -> impl Future<Output = Result<Vec<Arc<Manifest>>, UserError>> + Send;
     /// What apps were before their last updates, as far as it is kept.
     fn previous(&self) -> impl Future<Output = Result<Vec<Previous>, UserError>> + Send;
     /// Forgets what an app was before its last update.
@@ -426,6 +445,24 @@ pub trait Ledger: Send + Sync + 'static {
         seq: u32,
         text: &str,
         now: Timestamp,
+    ) -> impl Future<Output = Result<(), UserError>> + Send;
+    /// Notes what came of the step at work: what its programs said.
+    fn said(
+        &self,
+        operation: OperationId,
+        text: &str,
+    ) -> impl Future<Output = Result<(), UserError>> + Send;
+    /// Containers that were ready and in which the hooks of a start have run: name to full id, by
+    /// app.
+    fn hooked(
+        &self,
+    ) -> impl Future<Output = Result<BTreeMap<AppId, BTreeMap<String, String>>, UserError>> + Send;
+    /// Remembers such containers of an app, instead of those that were remembered. They are forgotten
+    /// with the app.
+    fn note_hooked(
+        &self,
+        app: &AppId,
+        containers: &BTreeMap<String, String>,
     ) -> impl Future<Output = Result<(), UserError>> + Send;
     /// Ends an operation and its last step.
     fn finish(

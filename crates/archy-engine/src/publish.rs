@@ -232,6 +232,7 @@ fn repair(entry: &Entry) -> Repair {
 
 fn at_work(work: &Work, seen: &StatusReport) -> StatusReport {
     let state = match work.job.kind {
+        OperationKind::Install if work.job.removes() => AppState::Removing,
         OperationKind::Install if work.job.fresh => AppState::Installing,
         OperationKind::Install
         | OperationKind::Update

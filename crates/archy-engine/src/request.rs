@@ -154,6 +154,8 @@ fn rollback(
         actor: wish.actor.clone(),
         since: wish.now,
         data_due: (!keep_data).then_some(DataDue::Restore { snapshot, wish: generation }),
+        // a way back from a migration that was given up since stays given up
+        adopted: current.desired.adopted.clone(),
         ..previous.app.clone()
     };
     Ok(Decision::Do(Box::new(app), OperationKind::Rollback))
@@ -311,3 +313,6 @@ fn merge_settings(app: &mut DesiredApp, settings: &BTreeMap<String, serde_json::
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

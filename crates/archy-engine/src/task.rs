@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::time::Duration;
 
+use archy_plan::observed::ActiveState;
 use archy_plan::{DesiredApp, DesiredState, Observed};
 use archy_types::{Actor, AppId, OperationId, StatusReport, Timestamp, UserError};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
@@ -15,7 +16,7 @@ use crate::endings::{ReturnOwed, Unnoted};
 use crate::event::Event;
 use crate::handle::{Command, Handle};
 use crate::leap::Leap;
-use crate::operation::{Job, OperationKind};
+use crate::operation::{Job, OperationKind, Order};
 use crate::ports::{Clock, Ending, Host, Ledger, Previous};
 use crate::render::Rendered;
 use crate::status::{AppView, OperationView, Snapshot};
@@ -27,6 +28,14 @@ const WORKERS_REST: u32 = 5;
 /// How many times later a hint causes a look while workers are at work: they tell when there is
 /// something to see, and what they do makes hints all the time.
 const WORKERS_DELAY: u32 = 10;
+
+/// Units on their way up from which on looks rest as if workers were at work: the host boots, and
+/// looking at it slows that down.
+const MANY_RISE: usize = 3;
+
+/// Longest rest after a look because of that: then nobody waits much longer for what the last unit
+/// came to.
+const RISING_REST: Duration = Duration::from_secs(2);
 
 /// Times of the loop.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +100,9 @@ pub(crate) struct Entry {
 pub(crate) struct Work {
     pub(crate) job: Job,
     pub(crate) view: OperationView,
-    pub(crate) superseded: watch::Sender<bool>,
+    pub(crate) order: watch::Sender<Order>,
+    /// The step at work must not be left, or it goes back already.
+    pub(crate) held: Arc<AtomicBool>,
 }
 
 impl Entry {
@@ -176,7 +187,13 @@ pub async fn start<H: Host, L: Ledger, C: Clock>(
     let leap = Leap::new(clock.now(), Instant::now());
     let mut engine = Engine {
         // a power cut may have come between a unit file and its reload
-        world: World { host, ledger, clock, unread: Arc::new(Mutex::new(true)) },
+        world: World {
+            host,
+            ledger,
+            clock,
+            unread: Arc::new(Mutex::new(true)),
+            hooked: Arc::default(),
+        },
         tuning,
         apps: BTreeMap::new(),
         all: Arc::default(),
@@ -215,6 +232,7 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
                 entry.previous = Some(previous);
             }
         }
+        *self.world.hooked.lock().await = self.world.ledger.hooked().await?;
         self.apps_changed();
         let mut open = self.world.ledger.open_operations().await?;
         while let Some(operation) = open.pop() {
@@ -323,6 +341,10 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         match event {
             Event::Command(Command::Submit(request, reply)) => self.submit(request, reply).await,
             Event::Command(Command::Plan(request, reply)) => self.answer_plan(request, reply),
+            Event::Command(Command::Cancel(cancel, reply)) => {
+                // the asker went away: nobody is left to tell
+                drop(reply.send(self.cancel(cancel)));
+            }
             Event::Command(Command::Adoptable(manifests, reply)) => {
                 self.answer_adoptable(manifests, reply);
             }
@@ -355,13 +377,13 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         self.look_began = Instant::now();
         self.changed = false;
         self.looks += 1;
-        let (world, events) = (self.world.clone(), self.events.clone());
+        let (world, events, all) = (self.world.clone(), self.events.clone(), self.all.clone());
         let interest = crate::ports::Interest::of(self.all.iter(), &[]);
         tokio::spawn(async move {
             if let Err(failure) = world.read_units().await {
                 tracing::warn!(%failure, "the units could not be read anew");
             }
-            let observed = world.host.observe(&interest).await;
+            let observed = world.observe(interest, &all).await;
             // the engine is gone: nobody is left to tell
             drop(events.send(Event::Observed(Box::new(observed))).await);
         });
@@ -374,11 +396,17 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
     }
 
     /// A look is done; true when another was asked for meanwhile.
-    pub(crate) fn looked(&mut self) -> bool {
+    pub(crate) fn looked(&mut self, observed: &Observed) -> bool {
         self.observing = false;
-        // workers tell when there is something to see
-        let share = if self.workers.is_empty() { 1 } else { WORKERS_REST };
-        let rest = self.look_began.elapsed() * self.tuning.hint_rest * share;
+        let usual = self.look_began.elapsed() * self.tuning.hint_rest;
+        let rest = if !self.workers.is_empty() {
+            // workers tell when there is something to see
+            usual * WORKERS_REST
+        } else if rising(observed) >= MANY_RISE {
+            usual.max(RISING_REST.min(usual * WORKERS_REST))
+        } else {
+            usual
+        };
         self.rest_until = Instant::now() + rest;
         std::mem::take(&mut self.look_again)
     }
@@ -402,7 +430,8 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
             return;
         }
         let Some(job) = entry.queue.pop_front() else { return };
-        let (superseded, watching) = watch::channel(false);
+        let (order, watching) = watch::channel(Order::GoOn);
+        let held = Arc::new(AtomicBool::new(job.back.is_some()));
         let view = first_view(&job);
         let (id, operation) = (app.clone(), job.operation);
         tracing::info!(app = %id, operation = %operation, kind = job.kind.as_str(), "operation begins");
@@ -410,7 +439,9 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
             world: self.world.clone(),
             job: job.clone(),
             all,
-            superseded: watching,
+            order: watching,
+            held: held.clone(),
+            backs_out: false,
             events: self.events.clone(),
             owes_start: self.resumed.remove(&job.operation) || job.makes_up(),
             goes_back: false,
@@ -419,7 +450,7 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         };
         entry.failed = None;
         entry.refused = None;
-        entry.work = Some(Work { job: Job { look: None, ..job }, view, superseded });
+        entry.work = Some(Work { job: Job { look: None, ..job }, view, order, held });
         let key = (id.clone(), operation);
         let handle = self.workers.spawn(async move { (id, operation, worker.run().await) });
         self.worker_apps.insert(handle.id(), key);
@@ -439,6 +470,7 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         let gone = match &ending {
             Ending::Done => work.job.removes(),
             Ending::RolledBack(_) => work.job.fresh,
+            Ending::Cancelled(_) => work.job.fresh || work.job.removes(),
             Ending::Failed(_) | Ending::Superseded => false,
         };
         entry.stale_look = Some(self.looks);
@@ -469,6 +501,12 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
     }
 }
 
+/// How many units are on their way up.
+fn rising(observed: &Observed) -> usize {
+    let units = observed.units.get().into_iter().flat_map(|units| units.values());
+    units.filter(|unit| unit.active == ActiveState::Activating).count()
+}
+
 fn first_view(job: &Job) -> OperationView {
     OperationView {
         id: job.operation,
@@ -487,6 +525,7 @@ fn log_ending(app: &AppId, operation: OperationId, ending: &Ending) {
     match ending {
         Ending::Done => tracing::info!(%app, %operation, "operation done"),
         Ending::Superseded => tracing::info!(%app, %operation, "operation superseded"),
+        Ending::Cancelled(error) => tracing::info!(%app, %operation, %error, "operation cancelled"),
         Ending::Failed(error) => {
             tracing::warn!(%app, %operation, code = %error.code, %error, "operation failed")
         }
@@ -498,7 +537,7 @@ fn log_ending(app: &AppId, operation: OperationId, ending: &Ending) {
 
 fn note_outcome(entry: &mut Entry, work: &Work, ending: &Ending, tuning: &Tuning, now: Timestamp) {
     match ending {
-        Ending::Done | Ending::Superseded => {
+        Ending::Done | Ending::Superseded | Ending::Cancelled(_) => {
             entry.failed = None;
             entry.repairs_failed = 0;
             entry.repair_not_before = None;

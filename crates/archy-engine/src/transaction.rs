@@ -6,10 +6,11 @@ use archy_plan::{Check, DataDue, DesiredApp, Observed, Plan, Step};
 use archy_types::{AppId, Timestamp, UserError};
 use tokio::sync::oneshot;
 
+use crate::cancel;
 use crate::endings::Failure;
 use crate::event::{Back, Event, TurnBack};
 use crate::handle::RequestKind;
-use crate::operation::{Job, OperationKind};
+use crate::operation::{Job, OperationKind, Order};
 use crate::ports::{Clock, Ending, Host, Interest, Ledger, Previous};
 use crate::task::Engine;
 use crate::worker::{Stop, Worker};
@@ -55,16 +56,22 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         let entry = self.apps.get_mut(id)?;
         let app = if job.kind == OperationKind::Migrate {
             crate::adopt::before_migration(&entry.desired, now)
+        } else if job.brings_new() {
+            cancel::before_install(&entry.desired, job, now)?
         } else {
             let previous = entry.previous.as_ref()?;
             let (desired, generation) = (&entry.desired, entry.desired.generation.next());
             let snapshot = previous.replaced_by;
+            // an install over a stopped app wished that it runs: that falls with it, unlike what was
+            // asked for since
+            let asked_since = desired.generation != job.app.generation;
             DesiredApp {
                 generation,
-                state: desired.state,
+                state: if asked_since { desired.state } else { previous.app.state },
                 actor: desired.actor.clone(),
                 since: now,
                 data_due: failure.ran.then_some(DataDue::Restore { snapshot, wish: generation }),
+                adopted: desired.adopted.clone(),
                 ..previous.app.clone()
             }
         };
@@ -112,6 +119,7 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
         let app = self.job.app.clone();
         let (name, version) = (&app.manifest.name, &app.manifest.version);
         let message = match self.job.kind {
+            _ if cancel::is(&error) => error.message,
             OperationKind::Migrate => format!("The migration of {name} failed: {}", error.message),
             _ => format!("The update of {name} to {version} failed: {}", error.message),
         };
@@ -136,7 +144,7 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
         };
         self.job.app = app;
         self.all = all;
-        if *self.superseded.borrow() {
+        if *self.order.borrow() == Order::GiveWay {
             // the newer wish goes on from there
             return Ending::Superseded;
         }
@@ -159,11 +167,14 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
                     OperationKind::Migrate => {
                         format!("{} It runs again as it was adopted.", told.message)
                     }
+                    OperationKind::Install => {
+                        format!("{} What was installed is removed again.", told.message)
+                    }
                     _ => format!("{} It is back at {version}, {data}.", told.message),
                 };
                 Ending::RolledBack(UserError { message, ..told })
             }
-            Err(Stop::Superseded) => Ending::Superseded,
+            Err(Stop::Superseded | Stop::Cancelled(_)) => Ending::Superseded,
             Err(Stop::Failed(second)) => {
                 let second = second.message;
                 let message =

@@ -2,17 +2,21 @@
 //!
 //! Safe to kill at any line: the next run starts from a look at the host.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use archy_plan::{DesiredApp, DesiredState, Intent, LegacyStep, Observed, Plan, PlannedStep, Step};
-use archy_types::{Timestamp, UserError};
-use tokio::sync::{Mutex, mpsc, watch};
+use archy_types::{Actor, AppId, Timestamp, UserError};
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, watch};
 
+use crate::cancel;
 use crate::endings::Failure;
 use crate::event::Event;
 use crate::execute::{self, Context, batches, bounded, step_deadline};
-use crate::operation::{Job, OperationKind};
+use crate::fresh::{self, Settling};
+use crate::hooks::Said;
+use crate::operation::{Job, OperationKind, Order};
 use crate::ports::{Clock, Ending, Host, Interest, Ledger, Progress, ProgressSink};
 use crate::status::OperationView;
 
@@ -27,7 +31,12 @@ pub(crate) struct World<H, L, C> {
     pub(crate) clock: Arc<C>,
     /// Unit files were changed that systemd may not have read.
     pub(crate) unread: Arc<Mutex<bool>>,
+    /// Containers that were ready and in which the hooks of a start have run: name to id, by app.
+    pub(crate) hooked: Arc<Mutex<Hooked>>,
 }
+
+/// Containers by name with their full id, by app.
+pub(crate) type Hooked = BTreeMap<AppId, BTreeMap<String, String>>;
 
 impl<H: Host, L, C> World<H, L, C> {
     /// Makes systemd read its unit files if it may not know them, or waits for the one who does: a
@@ -42,6 +51,50 @@ impl<H: Host, L, C> World<H, L, C> {
     }
 }
 
+impl<H: Host, L: Ledger, C> World<H, L, C> {
+    /// A look at the host that also covers what earlier manifests named of those apps that go.
+    pub(crate) async fn observe(&self, mut interest: Interest, apps: &[DesiredApp]) -> Observed {
+        let mut former = BTreeMap::new();
+        for app in apps.iter().filter(|app| app.is_leaving()) {
+            let id = &app.manifest.id;
+            match self.ledger.former(id).await {
+                Ok(manifests) => drop(former.insert(id.clone(), manifests)),
+                // a removal always works
+                Err(error) => tracing::warn!(app = %id, %error, "earlier manifests are not known"),
+            }
+        }
+        interest.former = former.values().flatten().cloned().collect();
+        let mut observed = self.host.observe(&interest).await;
+        observed.left.former = former;
+        observed.hooked = self.hooked.lock().await.clone();
+        observed
+    }
+}
+
+impl<H, L, C> World<H, L, C> {
+    /// Call before a step: what it changes is not read. For a step that reads, the mark is held until
+    /// [`World::end_step`], so that whoever needs it waits.
+    async fn begin_step(&self, step: &Step) -> Option<OwnedMutexGuard<bool>> {
+        let reads = *step == Step::Reload;
+        if !reads && !changes_units(step) {
+            return None;
+        }
+        let mut unread = self.unread.clone().lock_owned().await;
+        *unread = true;
+        reads.then_some(unread)
+    }
+
+    /// Call after the step, however it ended. A look may have made systemd read while files were still
+    /// being changed, so what was changed counts as not read again.
+    async fn end_step(&self, step: &Step, held: Option<OwnedMutexGuard<bool>>, done: bool) {
+        match held {
+            Some(mut unread) => *unread = !done,
+            None if changes_units(step) => *self.unread.lock().await = true,
+            None => {}
+        }
+    }
+}
+
 impl<H, L, C> Clone for World<H, L, C> {
     fn clone(&self) -> Self {
         Self {
@@ -49,6 +102,7 @@ impl<H, L, C> Clone for World<H, L, C> {
             ledger: self.ledger.clone(),
             clock: self.clock.clone(),
             unread: self.unread.clone(),
+            hooked: self.hooked.clone(),
         }
     }
 }
@@ -60,8 +114,12 @@ pub(crate) struct Worker<H, L, C> {
     pub(crate) job: Job,
     /// All apps, for names, ports and dependencies.
     pub(crate) all: Arc<Vec<DesiredApp>>,
-    /// Turns true when a newer wish takes this operation's place.
-    pub(crate) superseded: watch::Receiver<bool>,
+    /// What the engine tells while it is at work.
+    pub(crate) order: watch::Receiver<Order>,
+    /// True while it must not be cancelled.
+    pub(crate) held: Arc<AtomicBool>,
+    /// It was cancelled, or is over otherwise: cancelling it has no meaning any more.
+    pub(crate) backs_out: bool,
     pub(crate) events: mpsc::Sender<Event>,
     /// It has begun to stop units, and not yet to start them again.
     pub(crate) owes_start: bool,
@@ -87,6 +145,7 @@ pub(crate) struct Outcome {
 pub(crate) enum Stop {
     Failed(UserError),
     Superseded,
+    Cancelled(Actor),
 }
 
 impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
@@ -102,6 +161,7 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
         let mut ending = match done {
             Ok(ending) => ending,
             Err(Stop::Superseded) => Ending::Superseded,
+            Err(Stop::Cancelled(actor)) => self.cancel(&actor).await,
             Err(Stop::Failed(error))
                 if matches!(self.job.kind, OperationKind::Update | OperationKind::Migrate) =>
             {
@@ -113,6 +173,7 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
         if let (true, true, Ending::Failed(error)) = (self.job.fresh, untouched, &ending) {
             ending = self.back_out(error.clone()).await;
         }
+        let ending = cancel::told(ending);
         let owes_start = self.owes_start
             && self.job.app.state == DesiredState::Running
             && matches!(ending, Ending::Failed(_));
@@ -121,6 +182,7 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
 
     /// Takes back an install that failed before anything ran: nothing is left behind.
     async fn back_out(&mut self, error: UserError) -> Ending {
+        self.backs_out = true;
         let app = DesiredApp { state: DesiredState::Removed, ..self.job.app.clone() };
         match self.converge(&app, &AtomicU32::new(0)).await {
             Ok(()) => Ending::RolledBack(error),
@@ -174,7 +236,7 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
             Some(observed) => observed,
             None => {
                 let interest = Interest::of([app], &self.all);
-                Arc::new(self.world.host.observe(&interest).await)
+                Arc::new(self.world.observe(interest, std::slice::from_ref(app)).await)
             }
         };
         (archy_plan::plan(app, &observed, &self.all, intent), observed)
@@ -190,7 +252,8 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
         seq: &mut u32,
         started: &AtomicU32,
     ) -> Result<bool, Stop> {
-        let World { host, ledger, clock, .. } = self.world.clone();
+        let world = self.world.clone();
+        let World { host, ledger, clock, .. } = world.clone();
         let operation = self.job.operation;
         let now_planned = until_next_look(plan);
         ledger.planned(operation, &now_planned, clock.now()).await.map_err(Stop::Failed)?;
@@ -198,7 +261,9 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
         if !unchecked {
             self.check_units(plan).await?;
         }
-        let cx = Context { host: &*host, app, observed, fresh: self.job.fresh };
+        let said = Said::default();
+        let cx = Context { host: &*host, app, observed, fresh: self.job.fresh, said };
+        let mut settling = Settling::of(&now_planned);
         // steps of earlier rounds count as well
         let total = seq.saturating_add(u32::try_from(plan.steps.len()).unwrap_or(u32::MAX));
         let deadline = plan.steps.iter().map(|planned| step_deadline(&planned.step)).sum();
@@ -219,15 +284,14 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
             }
             let starts = matches!(planned.step, Step::StartUnits { .. });
             self.owes_start = (self.owes_start && !starts) || stops(&planned.step);
-            let reads = planned.step == Step::Reload;
-            if reads || changes_units(&planned.step) {
-                *self.world.unread.lock().await = !reads;
-            }
-            let done = self.or_superseded(&planned.step, bounded(&cx, batch, progress));
-            if let Err(stop) = done.await {
-                *self.world.unread.lock().await |= reads;
-                return Err(stop);
-            }
+            settling.before(&world, app, &planned.step).await;
+            let held = world.begin_step(&planned.step).await;
+            let done = self.or_superseded(&planned.step, bounded(&cx, batch, progress)).await;
+            world.end_step(&planned.step, held, done.is_ok()).await;
+            let done = fresh::pass_over(&cx, &planned.step, done);
+            world.note_said(operation, &cx).await;
+            done?;
+            settling.after(&world, app).await;
             if matches!(planned.step, Step::Legacy(LegacyStep::StartContainers { .. })) {
                 // no unit tells that one of these has failed
                 self.owes_start = false;
@@ -261,16 +325,20 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
         step: &Step,
         work: impl Future<Output = Result<(), UserError>>,
     ) -> Result<(), Stop> {
-        if *self.superseded.borrow() {
-            return Err(Stop::Superseded);
+        let cancellable = self.can_be_cancelled();
+        if let Some(stop) = stop(&self.order.borrow(), cancellable) {
+            return Err(stop);
         }
+        self.held.store(!cancellable || cancel::is_unsafe(step), Ordering::Relaxed);
         if !may_be_left(step) {
             return work.await.map_err(Stop::Failed);
         }
         tokio::select! {
             biased;
             done = work => done.map_err(Stop::Failed),
-            Ok(_) = self.superseded.wait_for(|superseded| *superseded) => Err(Stop::Superseded),
+            Ok(order) = self.order.wait_for(|order| stop(order, cancellable).is_some()) => {
+                Err(stop(&order, cancellable).unwrap_or(Stop::Superseded))
+            }
         }
     }
 
@@ -297,6 +365,15 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
             // a full queue loses a report of progress, never its end
             drop(events.try_send(Event::Progress(job.app.manifest.id.clone(), view)));
         })
+    }
+}
+
+/// What an order means for an operation at work.
+fn stop(order: &Order, cancellable: bool) -> Option<Stop> {
+    match order {
+        Order::GiveWay => Some(Stop::Superseded),
+        Order::Cancel(actor) => cancellable.then(|| Stop::Cancelled(actor.clone())),
+        Order::GoOn => None,
     }
 }
 

@@ -193,46 +193,4 @@ async fn challenge<N: Node>(node: &N, client: &Client) -> Result<(), Refusal> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn both() -> (system::SystemInfo, Seen) {
-        let info = serde_json::from_value(serde_json::json!({
-            "version": "0.1.0", "hostname": "home", "os": null, "kernel": "6.12", "architecture": "amd64",
-            "node_mode": true, "host_ip": null, "podman_version": null, "podman_floor": "5.4",
-            "systemd_version": null, "user": {"name": "a", "uid": 1000, "lingering": null, "subuids": null, "subgids": null},
-            "cgroup_controllers": null, "data_dir": "/d", "unit_dir": "/u", "unit_dir_writable": true,
-            "disk_total_bytes": null, "disk_free_bytes": null, "memory_total_bytes": null,
-            "memory_available_bytes": null, "api_addresses": [], "unknown": []
-        }));
-        let seen = Seen {
-            machine: "m".into(),
-            boot: "b".into(),
-            hostname: "home".into(),
-            kernel: "6.12".into(),
-            platform: "0.1.0".into(),
-        };
-        (info.unwrap(), seen)
-    }
-
-    #[test]
-    fn one_machine_and_others() {
-        let (info, seen) = both();
-        assert_eq!(difference(&info, &seen), None);
-        let other = Seen { hostname: "away".into(), ..seen.clone() };
-        assert!(difference(&info, &other).unwrap().contains("host names differ"));
-        let other = Seen { platform: "0.2.0".into(), ..seen.clone() };
-        assert!(difference(&info, &other).unwrap().contains("versions differ"));
-        let other = Seen { kernel: "6.18".into(), ..seen.clone() };
-        assert!(difference(&info, &other).is_some());
-        let unseen = system::SystemInfo { kernel: None, ..info };
-        assert_eq!(difference(&unseen, &seen), None);
-    }
-
-    #[test]
-    fn the_machines_id_does_not_show() {
-        let (_, seen) = both();
-        assert!(!seen.machine_digest().contains(&seen.machine.repeat(2)));
-        assert!(seen.machine_digest().starts_with("sha256:"));
-    }
-}
+mod tests;

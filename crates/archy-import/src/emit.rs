@@ -183,6 +183,7 @@ fn container(container: &Container) -> Value {
             DependsOn::Started => "started",
             DependsOn::Healthy => "healthy",
             DependsOn::Completed => "completed",
+            DependsOn::Ready => "ready",
         };
         (name.clone(), raw(word))
     });

@@ -82,6 +82,11 @@ pub const CODES: &[Code] = &[
         Level::Error,
         "Not a DNS label (an id, service, volume or role) or not a setting's key.",
     ),
+    code(
+        "invalid-identity-header",
+        Level::Error,
+        "Not a header that can tell an app who is there.",
+    ),
     code("invalid-image", Level::Error, "Not an image reference."),
     code("invalid-mode", Level::Error, "Not an octal mode."),
     code("invalid-network", Level::Error, "A network outside the allow-list."),

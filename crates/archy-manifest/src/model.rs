@@ -328,6 +328,8 @@ pub enum DependsOn {
     Healthy,
     /// It ran to completion with exit code 0.
     Completed,
+    /// Its `ready` conditions hold; between apps only.
+    Ready,
 }
 
 /// Budgets of one container.
@@ -580,6 +582,22 @@ pub struct Interface {
     pub path: String,
     /// Where the dashboard opens it.
     pub open: OpenIn,
+    /// The dashboard may frame its pages even where they forbid frames.
+    pub allow_frame: bool,
+    /// Its pages are given a signer.
+    pub nostr: Option<NostrProvider>,
+    /// Header by which the app is told who is there, in lower case.
+    pub identity_header: Option<String>,
+}
+
+/// How pages are given a signer for Nostr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NostrProvider {
+    /// As `window.nostr` (NIP-07).
+    Signer,
+    /// It logs people in by itself as well (NIP-98).
+    Login,
 }
 
 /// What an interface is for.

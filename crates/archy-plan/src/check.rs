@@ -10,6 +10,8 @@
 //! | `disk-low`, `memory-low` | error, warning | less room than the app asks for |
 //! | `architecture`, `platform-too-old` | error | the node cannot run the app |
 //! | `dependency-missing`, `dependency-version`, `dependency-stopped` | error to note | apps it needs |
+//! | `dependency-cycle` | error, warning | apps that need each other in a circle |
+//! | `dependency-waits` | warning | an app that it needs is not healthy or ready yet |
 //! | `setting-missing`, `setting-invalid`, `setting-unknown` | error | the owner's settings |
 //! | `secret-missing` | error | a secret that the owner supplies |
 //! | `downgrade-refused` | error | an older version would take the place of a newer one |
@@ -82,6 +84,11 @@ pub(crate) fn standing(scene: &Scene<'_>) -> Vec<Check> {
     let mut found = requires::check(scene);
     found.extend(not_enforced(scene));
     found
+}
+
+/// Room for what an update of a stopped app lets arrive.
+pub(crate) fn before_pull(scene: &Scene<'_>) -> Vec<Check> {
+    host::room(scene)
 }
 
 /// What matters when containers are to be started or an install was asked for.

@@ -3,7 +3,7 @@
 //! Decided from what is on the host alone, so that an operation that was cut anywhere goes on right:
 //! the generation in the unit files tells whether the new version can have run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use archy_quadlet::UnitRole;
 use archy_types::{AppId, Cause, Generation};
@@ -46,6 +46,14 @@ pub(crate) fn due(scene: &Scene<'_>) -> Result<Option<Step>, Cause> {
             needed.then_some(Step::RestoreSnapshot { generation: snapshot, wish })
         }
     })
+}
+
+/// The app goes back to the data of a snapshot: it is put back by this plan, or already is.
+pub(crate) fn is_put_back(scene: &Scene<'_>) -> bool {
+    let Some(DataDue::Restore { snapshot, wish }) = scene.app.data_due else { return false };
+    let all = scene.observed.snapshots.get().and_then(|all| all.get(&scene.app.manifest.id));
+    let state = all.and_then(|all| all.get(&snapshot));
+    scene.restores() || state.is_some_and(|state| state.restored == Some(wish))
 }
 
 /// Why the parts are stopped for a step of [`due`].
@@ -115,10 +123,18 @@ pub(crate) fn prunable(scene: &Scene<'_>) -> Option<Step> {
     (!generations.is_empty()).then_some(Step::PruneSnapshots { generations })
 }
 
-/// All snapshots of an app that goes with its data.
+/// All snapshots of an app that goes with its data, readable or not.
 pub(crate) fn all_snapshots(scene: &Scene<'_>) -> Option<Step> {
-    let all = scene.observed.snapshots.get()?.get(&scene.app.manifest.id)?;
-    Some(Step::PruneSnapshots { generations: all.keys().copied().collect() })
+    let id = &scene.app.manifest.id;
+    let whole = scene.observed.snapshots.get()?.get(id);
+    let unreadable = scene.observed.left.snapshots.get(id);
+    if whole.is_none() && unreadable.is_none() {
+        return None;
+    }
+    let whole = whole.into_iter().flat_map(BTreeMap::keys);
+    let all: BTreeSet<Generation> =
+        whole.chain(unreadable.into_iter().flatten()).copied().collect();
+    Some(Step::PruneSnapshots { generations: all.into_iter().collect() })
 }
 
 /// What the owner should know of a rollback's data before it begins.

@@ -91,6 +91,8 @@ fn inert(line: &str) -> bool {
         || line.starts_with("Description=")
         // an order among starts
         || line.starts_with("After=")
+        // how many of them there may be: systemd's own business
+        || line.starts_with("StartLimit")
 }
 
 /// The variable that a line `Environment=` sets.

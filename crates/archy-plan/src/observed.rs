@@ -1,7 +1,9 @@
 //! What was seen on the host. Every fact may be unknown, and then says why.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use archy_manifest::Manifest;
 use archy_manifest::model::Protocol;
 use archy_quadlet::HostFacts;
 use archy_types::{AppId, Cause, Generation, Health, ServiceName, Timestamp};
@@ -72,6 +74,11 @@ pub struct Observed {
     /// Whole snapshots of apps' data, by the generation they were taken before.
     /// An app without any has a rest of some, which is cleared.
     pub snapshots: Known<BTreeMap<AppId, BTreeMap<Generation, SnapshotState>>>,
+    /// What goes with an app beyond what its manifest names.
+    pub left: Left,
+    /// Containers that were ready and in which the hooks of a start have run, by app: name to full
+    /// id, as the ledger remembers them. The engine fills them in.
+    pub hooked: BTreeMap<AppId, BTreeMap<String, String>>,
     /// Bytes that a snapshot of an app's data would take, of the apps it was asked for.
     pub data_sizes: BTreeMap<AppId, Known<u64>>,
     /// Host ports that something listens on now; the daemon's own listeners are left out.
@@ -91,6 +98,15 @@ pub struct Observed {
     pub platform: String,
     /// The user manager is going down with the host: conclude nothing from stopped units.
     pub shutting_down: bool,
+}
+
+/// What earlier lives of apps may have left.
+#[derive(Debug, Default, Clone)]
+pub struct Left {
+    /// Manifests that apps had before, of the apps that are going.
+    pub former: BTreeMap<AppId, Vec<Arc<Manifest>>>,
+    /// Snapshots without a readable note, which are good for nothing.
+    pub snapshots: BTreeMap<AppId, BTreeSet<Generation>>,
 }
 
 /// A snapshot of an app's data.
@@ -138,7 +154,7 @@ pub struct UnitState {
     /// Sub state, for example `running`, `auto-restart`.
     pub sub: String,
     /// Result of the last run: `success`, `exit-code`, `timeout`, `start-limit-hit`, …, or
-    /// [`UnitState::UNHEALTHY`].
+    /// [`UnitState::UNHEALTHY`] or [`UnitState::OUT_OF_MEMORY`].
     pub result: String,
     /// Exit status of the main process, when it ended.
     pub exit_status: Option<i32>,
@@ -148,12 +164,18 @@ pub struct UnitState {
     pub active_since: Option<Timestamp>,
     /// When it last became inactive, in this boot.
     pub inactive_since: Option<Timestamp>,
+    /// The last lines of its log, of a unit that failed or waits to be started again; cut, without
+    /// the app's secrets.
+    pub last_words: Option<String>,
 }
 
 impl UnitState {
     /// The result of a unit whose container Podman ended since its health check went on failing;
     /// systemd's own word for that depends on how it came to it.
     pub const UNHEALTHY: &'static str = "unhealthy";
+    /// The result of a unit in which the kernel ended a process for want of memory; systemd says so
+    /// itself only of units whose cgroup is not delegated.
+    pub const OUT_OF_MEMORY: &'static str = "oom-kill";
 }
 
 /// Active state of a unit (systemd(1), "Units").

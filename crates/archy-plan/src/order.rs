@@ -10,6 +10,8 @@ mod prepare;
 mod running;
 mod stopped;
 
+use std::collections::BTreeMap;
+
 use archy_manifest::model::HookPoint;
 use archy_quadlet::Deployment;
 use archy_types::{Cause, UserError};
@@ -25,6 +27,8 @@ use crate::step::{Check, HOST_UNKNOWN, Plan, PlannedStep, Severity, Step};
 
 /// Seconds that a unit whose file does not say it may take to stop.
 const STOP_SECS_UNSAID: u32 = 120;
+/// Grace of a container that neither a unit nor a manifest says anything of: as long as most have.
+const GRACE_SECS_UNSAID: u32 = 600;
 /// Seconds on top of all deadlines below, so that the one who knows best reports first.
 const MARGIN_SECS: u32 = 30;
 
@@ -69,6 +73,12 @@ fn plan_own(
     let mut plan = empty(app);
     let facts = match Facts::of(observed, &app.manifest.id) {
         Ok(facts) => facts,
+        Err(cause) if app.is_leaving() => {
+            // a removal always works: what systemd holds goes without Podman
+            plan.steps = leaving::without_podman(app, observed);
+            plan.checks.push(removal_goes_on(cause));
+            return plan;
+        }
         Err(cause) => {
             plan.checks.push(host_unknown(cause));
             return plan;
@@ -108,6 +118,19 @@ fn host_unknown(cause: &Cause) -> Check {
         code: archy_types::Code::new(HOST_UNKNOWN),
         message: format!("Nothing is changed as long as the host does not tell: {}", cause.text),
         mend: Some("It is asked again by itself; `archy doctor` looks closer.".to_owned()),
+    }
+}
+
+/// As [`host_unknown`], of an app that goes: what can be removed is, and the rest when it is known.
+fn removal_goes_on(cause: &Cause) -> Check {
+    Check {
+        message: format!(
+            "What systemd runs of it is stopped and its units are removed; the rest goes once the \
+             host tells: {}",
+            cause.text
+        ),
+        mend: Some("It goes on by itself; `archy doctor` looks closer.".to_owned()),
+        ..host_unknown(cause)
     }
 }
 
@@ -191,14 +214,37 @@ impl Steps {
         }
     }
 
+    /// Removes a container; it gets its grace first.
+    fn remove_container(&mut self, scene: &Scene<'_>, name: String, reason: &str) {
+        let text = scene.facts.unit_files.get(&format!("{name}.container"));
+        let said = text.and_then(|text| scene::seconds(text, "StopTimeout"));
+        let services = &scene.app.manifest.services;
+        let mut own = services.iter().filter(|(service, _)| {
+            archy_manifest::names::container(&scene.app.manifest, service) == name
+        });
+        let declared = own.next().map(|(_, service)| service.stop_grace_secs);
+        let grace = said.or(declared).unwrap_or(GRACE_SECS_UNSAID);
+        let deadline_secs = grace.saturating_add(MARGIN_SECS);
+        self.push(Step::RemoveContainer { name, deadline_secs }, reason);
+    }
+
     /// Stops units; their order is systemd's, and may put one after the other.
     fn stop(&mut self, facts: Facts<'_>, units: Vec<String>, reason: impl Into<String>) {
         if units.is_empty() {
             return;
         }
+        self.stop_units(facts.unit_files, units, reason);
+    }
+
+    fn stop_units(
+        &mut self,
+        files: &BTreeMap<String, String>,
+        units: Vec<String>,
+        reason: impl Into<String>,
+    ) {
         let each = units.iter().map(|unit| {
             let file_name = format!("{}.container", unit.trim_end_matches(".service"));
-            let text = facts.unit_files.get(&file_name);
+            let text = files.get(&file_name);
             text.and_then(|text| scene::seconds(text, "TimeoutStopSec")).unwrap_or(STOP_SECS_UNSAID)
         });
         let deadline_secs = each.fold(MARGIN_SECS, u32::saturating_add);

@@ -1,13 +1,14 @@
 //! Which installed app fills a requirement.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use archy_manifest::model::{Requirement, RequirementTarget};
+use archy_manifest::model::{DependsOn, Probe, Requirement, RequirementTarget, Service};
 use archy_manifest::{Manifest, names};
-use archy_types::AppId;
+use archy_types::{AppId, Health};
 use semver::{Version, VersionReq};
 
 use crate::desired::{DesiredApp, DesiredState};
+use crate::observed::{ActiveState, ContainerState, Observed};
 
 /// An installed app that a requirement points at.
 #[derive(Debug, Clone, Copy)]
@@ -118,23 +119,183 @@ pub(crate) fn chief_container(app: &DesiredApp) -> Option<String> {
     Some(names::container(&app.manifest, name))
 }
 
-/// Units of the apps that this app needs, for ordering. An app that needs this one in turn is left
-/// out: systemd would break such a circle at a place of its own choice.
+/// Units that come before this app's, for ordering: of the apps that it needs, and of those that
+/// start earlier at boot. An app that needs this one in turn is left out: systemd would break such a
+/// circle at a place of its own choice.
 pub(crate) fn after_units(app: &DesiredApp, all: &[DesiredApp]) -> Vec<String> {
     let mut units = BTreeSet::new();
     for requirement in &app.manifest.requires {
         let found = candidates(&app.manifest.id, requirement, all);
         let Some(provider) = found.first().map(|candidate| candidate.app) else { continue };
-        if needs(provider, &app.manifest.id, all, &mut BTreeSet::new()) {
-            continue;
+        if !needs(provider, &app.manifest.id, all, &mut BTreeSet::new()) {
+            units.extend(lasting_units(provider));
         }
-        let services = provider.manifest.services.iter().filter(|(_, service)| !service.oneshot);
-        units
-            .extend(services.map(|(name, _)| {
-                format!("{}.service", names::container(&provider.manifest, name))
-            }));
     }
+    let levels = boot_levels(all);
+    let own = levels.get(&app.manifest.id).copied().unwrap_or(app.manifest.boot_priority);
+    let earlier = all.iter().filter(|other| {
+        other.state == DesiredState::Running
+            && !other.is_watched()
+            && other.manifest.id != app.manifest.id
+            && levels.get(&other.manifest.id).is_some_and(|level| *level < own)
+    });
+    units.extend(earlier.flat_map(lasting_units));
     units.into_iter().collect()
+}
+
+/// Units of an app's services that go on running.
+fn lasting_units(app: &DesiredApp) -> impl Iterator<Item = String> {
+    let services = app.manifest.services.iter().filter(|(_, service)| !service.oneshot);
+    services.map(|(name, _)| format!("{}.service", names::container(&app.manifest, name)))
+}
+
+/// When each app starts at boot, smaller earlier: as its manifest says, but not after one that needs
+/// it, directly or through others. So no app ever waits for one that waits for it.
+#[must_use]
+pub fn boot_levels(all: &[DesiredApp]) -> BTreeMap<AppId, u8> {
+    let staying = || all.iter().filter(|app| !app.is_leaving());
+    let mut levels: BTreeMap<AppId, u8> =
+        staying().map(|app| (app.manifest.id.clone(), app.manifest.boot_priority)).collect();
+    let links: Vec<(&AppId, &AppId)> = staying()
+        .flat_map(|app| {
+            let id = &app.manifest.id;
+            let wanted = app.manifest.requires.iter();
+            let found = wanted.filter_map(move |wanted| best(id, wanted, all));
+            found.map(move |provider| (id, &provider.manifest.id))
+        })
+        .collect();
+    // each round carries a level one link further; a chain is no longer than there are apps
+    for _ in 0..all.len() {
+        let mut changed = false;
+        for (app, provider) in links.iter().copied() {
+            let (Some(needed_at), Some(level)) =
+                (levels.get(app).copied(), levels.get_mut(provider))
+            else {
+                continue;
+            };
+            changed |= needed_at < *level;
+            *level = needed_at.min(*level);
+        }
+        if !changed {
+            break;
+        }
+    }
+    levels
+}
+
+/// The app that fills a requirement best.
+fn best<'a>(of: &AppId, wanted: &Requirement, all: &'a [DesiredApp]) -> Option<&'a DesiredApp> {
+    candidates(of, wanted, all).first().map(|candidate| candidate.app)
+}
+
+/// Why a condition that an app puts on one that it needs does not hold, in words; nothing when it
+/// does, or when the requirement has no condition but that the other runs.
+pub(crate) fn unmet(
+    of: &AppId,
+    wanted: &Requirement,
+    observed: &Observed,
+    all: &[DesiredApp],
+) -> Option<String> {
+    if wanted.optional || !matches!(wanted.condition, DependsOn::Healthy | DependsOn::Ready) {
+        return None;
+    }
+    let provider = best(of, wanted, all)?;
+    let id = &provider.manifest.id;
+    if provider.state != DesiredState::Running {
+        return Some(format!("It needs {id}, which is stopped."));
+    }
+    if provider.is_watched() {
+        let up = crate::adopt::runs(provider, observed);
+        return (!up).then(|| format!("It needs {id}, which does not run."));
+    }
+    let units = observed.units.get()?;
+    let containers = observed.containers.get()?;
+    let lasting = provider.manifest.services.iter().filter(|(_, service)| !service.oneshot);
+    for (name, service) in lasting {
+        let container = names::container(&provider.manifest, name);
+        let unit = units.get(&format!("{container}.service"));
+        let chief = Some(&container) == chief_container(provider).as_ref();
+        if chief && unit.is_none_or(|unit| unit.active != ActiveState::Active) {
+            return Some(format!("It needs {id}, which does not run."));
+        }
+        let seen = containers.get(&container);
+        let fails = |wanted: bool, word: &str| {
+            wanted.then(|| format!("It needs {id}, of which {name} is not {word} yet."))
+        };
+        let found = match wanted.condition {
+            DependsOn::Ready => {
+                let known = observed.hooked.get(id).and_then(|known| known.get(&container));
+                let settled = seen.is_some_and(|seen| known == Some(&seen.id));
+                fails(!service.ready.is_empty() && !settled, "ready")
+            }
+            _ => fails(chief && !is_healthy(service, seen), "healthy"),
+        };
+        if found.is_some() {
+            return found;
+        }
+    }
+    None
+}
+
+/// True for the container of a unit that is active, as far as its health check tells.
+fn is_healthy(service: &Service, seen: Option<&ContainerState>) -> bool {
+    let Some(check) = &service.health else { return true };
+    match seen.map_or(Health::Unknown, |seen| seen.health) {
+        Health::Healthy => true,
+        // the unit counts as active since the app answered; Podman's first check comes after it
+        Health::Starting => !matches!(check.probe, Probe::Exec(_)),
+        Health::Unhealthy | Health::Unknown => false,
+    }
+}
+
+/// True when an app that should run waits until this one is ready.
+pub(crate) fn is_awaited(app: &DesiredApp, all: &[DesiredApp]) -> bool {
+    all.iter().filter(|other| other.state == DesiredState::Running).any(|other| {
+        other.manifest.requires.iter().any(|wanted| {
+            wanted.condition == DependsOn::Ready
+                && !wanted.optional
+                && best(&other.manifest.id, wanted, all)
+                    .is_some_and(|provider| provider.manifest.id == app.manifest.id)
+        })
+    })
+}
+
+/// The circle of apps that need each other which `app` is in, from it to it again. What an app can do
+/// without makes none.
+pub(crate) fn cycle<'a>(
+    app: &'a DesiredApp,
+    all: &'a [DesiredApp],
+) -> Option<Vec<(&'a AppId, Option<&'a str>)>> {
+    let mut path = vec![(&app.manifest.id, None)];
+    let mut seen = BTreeSet::new();
+    leads_back(app, &app.manifest.id, all, &mut seen, &mut path).then_some(path)
+}
+
+/// Follows what `at` needs until `home`; the path is the way there, each app with the role that it
+/// was found by.
+fn leads_back<'a>(
+    at: &'a DesiredApp,
+    home: &AppId,
+    all: &'a [DesiredApp],
+    seen: &mut BTreeSet<&'a AppId>,
+    path: &mut Vec<(&'a AppId, Option<&'a str>)>,
+) -> bool {
+    if !seen.insert(&at.manifest.id) {
+        return false;
+    }
+    for wanted in at.manifest.requires.iter().filter(|wanted| !wanted.optional) {
+        let Some(next) = best(&at.manifest.id, wanted, all) else { continue };
+        let role = match &wanted.target {
+            RequirementTarget::Role(role) => Some(role.as_str()),
+            RequirementTarget::App(_) => None,
+        };
+        path.push((&next.manifest.id, role));
+        if next.manifest.id == *home || leads_back(next, home, all, seen, path) {
+            return true;
+        }
+        path.pop();
+    }
+    false
 }
 
 /// True when `app` needs `wanted`, also through others.

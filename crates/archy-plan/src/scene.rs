@@ -58,9 +58,7 @@ impl<'a> Facts<'a> {
 
     /// Unit files labelled with the app: name and text.
     pub(crate) fn files_of(self, app: &'a AppId) -> impl Iterator<Item = (&'a str, &'a str)> {
-        with_prefix(self.unit_files, app)
-            .filter(move |(_, text)| owner(text) == Some(app.as_str()))
-            .map(|(name, text)| (name, text.as_str()))
+        files_of(self.unit_files, app)
     }
 
     /// True when systemd runs the unit. Of a unit that was not looked at (its file may be gone) the
@@ -82,6 +80,16 @@ impl<'a> Facts<'a> {
     ) -> impl Iterator<Item = (&'a str, &'a ContainerState)> {
         with_prefix(self.containers, app).filter(move |(_, state)| is_of(state, app))
     }
+}
+
+/// Unit files labelled with the app: name and text.
+pub(crate) fn files_of<'a>(
+    files: &'a BTreeMap<String, String>,
+    app: &'a AppId,
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    with_prefix(files, app)
+        .filter(move |(_, text)| owner(text) == Some(app.as_str()))
+        .map(|(name, text)| (name, text.as_str()))
 }
 
 /// Entries named like the app, or beginning with its id and another character. All names of an app

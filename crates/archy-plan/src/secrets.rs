@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use archy_manifest::Manifest;
 use archy_manifest::model::{SecretKind, SettingKind};
 use archy_manifest::template::Placeholder;
 use archy_quadlet::{Composed, config_secret_name};
@@ -65,6 +66,13 @@ pub(crate) fn from_settings(app: &DesiredApp) -> impl Iterator<Item = String> {
                 && app.settings.get(*key).is_some_and(|value| !value.is_null())
         })
         .map(|(key, _)| config_secret_name(&app.manifest.id, key))
+}
+
+/// Secrets that are an app's of this manifest, whatever its settings are.
+pub(crate) fn named(manifest: &Manifest) -> impl Iterator<Item = String> {
+    let settings = manifest.config.iter().filter(|(_, it)| it.kind == SettingKind::Secret);
+    let settings = settings.map(|(key, _)| config_secret_name(&manifest.id, key));
+    manifest.secrets.keys().cloned().chain(settings)
 }
 
 /// True when the app declares the secret, uses it or would use it if it ran.

@@ -77,6 +77,10 @@ pub enum Step {
     RemoveContainer {
         /// Name.
         name: String,
+        /// Seconds until this step counts as failed: above the container's own grace, which it gets
+        /// before it is ended.
+        #[serde(default = "remove_secs_unsaid")]
+        deadline_secs: u32,
     },
     /// Gives a running container the name back that its unit gave it.
     RenameContainer {
@@ -216,6 +220,11 @@ pub enum Step {
     },
     /// Does something with containers that Archipelago did not make and that the app took over.
     Legacy(LegacyStep),
+}
+
+/// The deadline of a removal in journals that do not say it.
+const fn remove_secs_unsaid() -> u32 {
+    660
 }
 
 /// What is done with containers that Archipelago did not make.

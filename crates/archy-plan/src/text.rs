@@ -13,7 +13,7 @@ pub fn describe(step: &Step) -> String {
         Step::RunHook { point } => format!("Run the hook {}", hook(*point)),
         Step::StopUnits { units, .. } => format!("Stop {}", units.join(", ")),
         Step::RenameContainer { from, to } => format!("Rename the container {from} to {to}"),
-        Step::RemoveContainer { name } => format!("Remove the container {name}"),
+        Step::RemoveContainer { name, .. } => format!("Remove the container {name}"),
         Step::RemoveUnitFile { file_name } => format!("Remove the unit file {file_name}"),
         Step::RemoveNetwork { name } => format!("Remove the network {name}"),
         Step::PurgeVolume { name } => format!("Remove the volume {name} with its data"),

@@ -89,7 +89,7 @@ pub enum PodmanError {
 }
 
 /// What registries and Podman say when trying again cannot help.
-const PERMANENT_PULL: [&str; 10] = [
+const PERMANENT_PULL: [&str; 9] = [
     "manifest unknown",
     "name unknown",
     "not found",
@@ -99,8 +99,17 @@ const PERMANENT_PULL: [&str; 10] = [
     "access to the resource is denied",
     "invalid reference",
     "no image found in",
-    "no space left",
 ];
+
+/// What the kernel says of a full file system (ENOSPC, EDQUOT), as programs pass it on.
+const FULL: [&str; 2] = ["no space left on device", "disk quota exceeded"];
+
+/// True when a program's words say that the disk is full.
+#[must_use]
+pub fn says_full(text: &str) -> bool {
+    let text = text.to_lowercase();
+    FULL.iter().any(|words| text.contains(words))
+}
 
 /// Conflicts that Podman 5.4 answers with status 500 (`libpod/define/errors.go`).
 const CONFLICTS: [&str; 4] = [
@@ -115,6 +124,7 @@ impl PodmanError {
     #[must_use]
     pub fn retryable(&self) -> bool {
         match self {
+            _ if self.is_disk_full() => false,
             Self::Unreachable { .. } | Self::Broken { .. } | Self::Timeout { .. } => true,
             Self::Api { status, .. } => matches!(status, 423 | 429 | 502..=504),
             Self::Pull { message, .. } => {
@@ -125,6 +135,19 @@ impl PodmanError {
             | Self::Decode { .. }
             | Self::TooOld { .. }
             | Self::Request { .. } => false,
+        }
+    }
+
+    /// True when Podman says that the disk is full: of images, of containers, or of what it writes
+    /// for a while.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Pull { message, .. } => says_full(message),
+            Self::Api { message, cause, .. } => {
+                says_full(message) || cause.as_deref().is_some_and(says_full)
+            }
+            _ => false,
         }
     }
 
@@ -143,8 +166,9 @@ impl PodmanError {
 
     /// Stable code of the error.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
+            _ if self.is_disk_full() => "disk-full",
             Self::Unreachable { .. } => "podman-unreachable",
             Self::Broken { .. } => "podman-broken-off",
             Self::Timeout { .. } => "podman-timeout",
@@ -159,8 +183,11 @@ impl PodmanError {
 
     /// What to do about it.
     #[must_use]
-    pub const fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> &'static str {
         match self {
+            _ if self.is_disk_full() => {
+                "Make room: `podman image prune` as the service user removes images without a name."
+            }
             Self::Unreachable { .. } => {
                 "Start the socket with `systemctl --user start podman.socket` as the service user."
             }

@@ -74,6 +74,25 @@ impl Podman {
         self.done(&Call::post(&["containers", name, "rename"]).query("name", to)).await
     }
 
+    /// Says after which ends, and whether at boot, Podman starts a container again by itself: one of
+    /// its own words (`no`, `always`, `on-failure`, `unless-stopped`), with the most attempts for
+    /// `on-failure` (0 is without end). Needs Podman 5.1.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn set_restart_policy(
+        &self,
+        name: &str,
+        policy: &str,
+        attempts: u64,
+    ) -> Result<(), PodmanError> {
+        let mut call = Call::post(&["containers", name, "update"]).query("restartPolicy", policy);
+        if attempts > 0 {
+            call = call.query("restartRetries", &attempts.to_string());
+        }
+        self.done(&call.json(&serde_json::json!({}))?).await
+    }
+
     /// A secret's value; `None` when there is no such secret.
     ///
     /// # Errors

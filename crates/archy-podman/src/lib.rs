@@ -42,7 +42,7 @@ pub use containers::{
     Container, ContainerDetail, ContainerNetwork, ContainerState, HealthLogEntry, HealthReport,
     Mount, PortMapping,
 };
-pub use error::PodmanError;
+pub use error::{PodmanError, says_full};
 pub use events::{Event, EventKind, Events};
 pub use exec::{ExecOutput, ExecRequest};
 pub use frames::{LogLine, Output};

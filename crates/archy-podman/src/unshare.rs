@@ -16,6 +16,8 @@ use std::{
 use thiserror::Error;
 use tokio::{io::AsyncReadExt as _, process::Command};
 
+use crate::error::says_full;
+
 /// How much of an error output is kept.
 const MAX_STDERR: u64 = 4 << 10;
 
@@ -76,10 +78,17 @@ pub enum UnshareError {
 // === impl UnshareError ===
 
 impl UnshareError {
+    /// True when the command said that the disk is full.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Failed { stderr, .. } if says_full(stderr))
+    }
+
     /// Stable code of the error.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
+            _ if self.is_disk_full() => "disk-full",
             Self::Path(_) => "unshare-path",
             Self::Start { .. } => "unshare-start",
             Self::Timeout { .. } => "unshare-timeout",
@@ -90,8 +99,9 @@ impl UnshareError {
 
     /// What to do about it.
     #[must_use]
-    pub const fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> &'static str {
         match self {
+            _ if self.is_disk_full() => "Make room on that disk, and try again.",
             Self::Path(_) => "Give an absolute path without `..`.",
             Self::Start { .. } | Self::Answer { .. } => "Install Podman and coreutils.",
             Self::Timeout { .. } => "The disk is slow or the directory is large; try again.",
@@ -259,6 +269,8 @@ impl Unshare {
         let start = |source| UnshareError::Start { program: self.podman.clone(), source };
         let mut child = Command::new(&self.podman)
             .args(["unshare", verb])
+            // its words are read
+            .env("LC_ALL", "C")
             .args(arguments)
             .args((!arguments.contains(&OsStr::new("--"))).then_some("--"))
             .arg(path)

@@ -128,6 +128,18 @@ fn image(
     }
 }
 
+/// True for a tag that a build of an app's image gives.
+#[must_use]
+pub fn is_build_tag(tag: &str) -> bool {
+    let hex = |text: &str| {
+        text.len() == SHORT_DIGEST && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    match tag.split_once('-') {
+        Some((manifest, context)) => hex(manifest) && hex(context),
+        None => hex(tag),
+    }
+}
+
 /// As much of a digest as tells contexts apart.
 fn short(digest: &str) -> &str {
     digest.get(..SHORT_DIGEST).unwrap_or(digest)

@@ -344,3 +344,60 @@ fn what_a_role_gives_out_is_read_only() {
     let text = &made.files.iter().find(|f| f.file_name == "a.container").unwrap().text;
     assert!(text.contains("Volume=bank-ledger:/books:ro"), "{text}");
 }
+
+/// How often systemd starts a unit that ends so many seconds after each start, until its start limit
+/// is reached; nothing when it goes on for ever. As systemd 257 counts: starts in windows that
+/// begin with the first, pauses that grow over the steps.
+fn starts_until_failed(unit: &Unit, well: f64) -> Option<u32> {
+    let number = |section: &str, key: &str| {
+        let value = unit.value(section, key).unwrap().as_str();
+        let (digits, scale) = match value.strip_suffix("ms") {
+            Some(digits) => (digits, 0.001),
+            None => (value.trim_end_matches('s'), 1.0),
+        };
+        digits.parse::<f64>().unwrap() * scale
+    };
+    let (first, steps) = (number("Service", "RestartSec"), number("Service", "RestartSteps"));
+    let most = number("Service", "RestartMaxDelaySec");
+    let (interval, burst) =
+        (number("Unit", "StartLimitIntervalSec"), number("Unit", "StartLimitBurst"));
+    let (mut now, mut begin, mut within) = (0.0, 0.0, 0.0);
+    for start in 1..200_u32 {
+        if start == 1 || now - begin > interval {
+            (begin, within) = (now, 0.0);
+        }
+        within += 1.0;
+        if within > burst {
+            return Some(start - 1);
+        }
+        let pause = first * (most / first).powf(f64::from(start - 1) / steps);
+        now += well + pause.min(most);
+    }
+    None
+}
+
+#[test]
+fn an_app_that_is_ill_again_and_again_is_given_up() {
+    let unit = |checked: bool| {
+        let mut main = service("registry.example.org/a:1");
+        main.health = checked.then(|| health(Probe::Tcp { port: 80 }));
+        let app = manifest("a", [("main", main)]);
+        let host = host();
+        let deployment = render(&input(&app, &host)).unwrap();
+        let file = deployment.files.iter().find(|file| file.file_name == "a.container").unwrap();
+        Unit::parse(&file.text).unwrap()
+    };
+    for (minutes, with_check, without) in [
+        (0.0, Some(10), Some(10)),
+        (2.0, Some(10), Some(10)),
+        (4.0, Some(10), None),
+        (10.0, Some(10), None),
+        (15.0, Some(10), None),
+        // once in a while is no loop
+        (30.0, None, None),
+    ] {
+        let well = minutes * 60.0;
+        assert_eq!(starts_until_failed(&unit(true), well), with_check, "{minutes} minutes");
+        assert_eq!(starts_until_failed(&unit(false), well), without, "{minutes} minutes");
+    }
+}

@@ -1,6 +1,6 @@
 //! Desired state: what each app should be, and the manifests it was accepted with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -120,16 +120,46 @@ impl Store {
         }
     }
 
+    /// The texts of all accepted manifests, the newest first.
+    ///
+    /// # Errors
+    /// Failures to read.
+    pub async fn manifests(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.read(|connection| {
+            let sql = "SELECT text FROM manifests ORDER BY accepted DESC, digest";
+            rows::all(connection, sql, [], |row| Ok(row.get(0)?))
+        })
+        .await
+    }
+
     /// Forgets manifests that no app has or had before its last update, and that were accepted before `before`; says how many.
     ///
     /// # Errors
     /// Failures to write.
     pub async fn prune_manifests(&self, before: Timestamp) -> Result<usize, StoreError> {
+        self.prune_manifests_but(before, BTreeSet::new()).await
+    }
+
+    /// The same, but for some manifests that stay.
+    ///
+    /// # Errors
+    /// Failures to write.
+    pub async fn prune_manifests_but(
+        &self,
+        before: Timestamp,
+        kept: BTreeSet<Digest>,
+    ) -> Result<usize, StoreError> {
         self.write(move |connection| {
-            let sql = "DELETE FROM manifests WHERE accepted < ?
+            let sql = "SELECT digest FROM manifests WHERE accepted < ?
                        AND digest NOT IN (SELECT manifest FROM apps)
                        AND digest NOT IN (SELECT manifest FROM previous)";
-            Ok(connection.execute(sql, [before.0])?)
+            let old: Vec<String> = rows::all(connection, sql, [before.0], |row| Ok(row.get(0)?))?;
+            let kept: BTreeSet<String> = kept.iter().map(ToString::to_string).collect();
+            let mut gone = 0;
+            for digest in old.iter().filter(|digest| !kept.contains(*digest)) {
+                gone += connection.execute("DELETE FROM manifests WHERE digest = ?", [digest])?;
+            }
+            Ok(gone)
         })
         .await
     }

@@ -109,6 +109,15 @@ impl Store {
         self.write(move |connection| rw::next_step(connection, id, &description, at)).await
     }
 
+    /// Journals what came of the step that runs; it stays with it however it ends.
+    ///
+    /// # Errors
+    /// [`StoreError::PhaseRefused`] for an ended operation, [`StoreError::NotFound`].
+    pub async fn note_step(&self, id: OperationId, outcome: &str) -> Result<(), StoreError> {
+        let outcome = outcome.to_owned();
+        self.write(move |connection| rw::note_step(connection, id, &outcome)).await
+    }
+
     /// Journals an operation's end. A step that is running ends with it (done when the operation
     /// is done, else failed with its cause); steps that never ran become skipped.
     ///

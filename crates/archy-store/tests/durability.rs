@@ -58,6 +58,55 @@ async fn every_answered_write_is_there_after_a_crash() {
     assert_eq!(found.steps[0].state, StepState::Pending, "only the last commit is gone");
 }
 
+/// Bytes of the head of a WAL, and of a frame of it (sqlite.org, "Database File Format", 4.1).
+const WAL_HEAD: usize = 32;
+const WAL_FRAME: usize = 24 + 4096;
+
+#[tokio::test]
+async fn a_wal_that_is_cut_anywhere_holds_a_prefix_of_what_was_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let wal = dir.path().join("state.db-wal");
+    let length = || usize::try_from(fs::metadata(&wal).unwrap().len()).unwrap();
+    // how long the WAL was when each write was answered
+    let mut answered = vec![(0, 0)];
+    for number in 1..=8 {
+        let values = BTreeMap::from([
+            ("a".to_owned(), json!(number)),
+            ("b".to_owned(), json!({ "n": number, "long": "x".repeat(number % 3 * 6000) })),
+        ]);
+        store.put_settings(values).await.unwrap();
+        answered.push((length(), number));
+    }
+    let bytes = fs::read(&wal).unwrap();
+    let frames = (bytes.len() - WAL_HEAD) / WAL_FRAME;
+    assert_eq!(bytes.len(), WAL_HEAD + frames * WAL_FRAME, "whole frames");
+    assert!(answered.is_sorted() && frames > 16, "{answered:?}");
+
+    let cuts = (0..=frames).flat_map(|frame| {
+        let whole = WAL_HEAD + frame * WAL_FRAME;
+        // in the middle of the next one: somewhere in its page, now and then in or after its head
+        let head = [5, 24].into_iter().filter(move |more| (frame + more) % 4 == 0);
+        [0, 24 + (frame * 977) % 4096].into_iter().chain(head).map(move |more| whole + more)
+    });
+    let mut seen = std::collections::BTreeSet::new();
+    for cut in cuts.chain([0, 7]).filter(|cut| *cut <= bytes.len()) {
+        let torn = tempfile::tempdir().unwrap();
+        fs::copy(dir.path().join("state.db"), torn.path().join("state.db")).unwrap();
+        fs::write(torn.path().join("state.db-wal"), &bytes[..cut]).unwrap();
+        let after = open(torn.path());
+        let a = after.setting("a").await.unwrap().and_then(|value| value.as_u64()).unwrap_or(0);
+        let b = after.setting("b").await.unwrap();
+        let b = b.and_then(|value| value["n"].as_u64()).unwrap_or(0);
+        let (_, last) = answered.iter().rev().find(|(length, _)| *length <= cut).unwrap();
+        assert_eq!((a, b), (*last as u64, *last as u64), "cut at {cut} of {}", bytes.len());
+        // and it goes on from there
+        after.put_setting("c", json!(cut)).await.unwrap();
+        seen.insert(a);
+    }
+    assert_eq!(seen.len(), answered.len(), "each of them was the last one somewhere");
+}
+
 #[tokio::test]
 async fn a_damaged_file_is_left_alone_until_asked() {
     let dir = tempfile::tempdir().unwrap();

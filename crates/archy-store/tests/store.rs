@@ -68,6 +68,7 @@ async fn desired_state_survives_and_refuses_older_generations() {
     let store = open(dir.path());
     assert_eq!(store.app(&id("notes")).await.unwrap(), Some(record("notes", 3, digest)));
     assert_eq!(store.manifest(digest).await.unwrap().unwrap(), b"app: one\n");
+    assert_eq!(store.manifests().await.unwrap(), [b"app: one\n".to_vec()]);
     let purged = AppRecord { desired: Desired::Purged, ..record("notes", 4, digest) };
     store.put_app(purged.clone()).await.unwrap();
     assert_eq!(store.apps().await.unwrap(), [purged]);
@@ -241,7 +242,10 @@ async fn history_is_paged_and_pruned() {
     let mut ids = Vec::new();
     for number in 0..10 {
         let app = if number % 2 == 0 { "even" } else { "odd" };
-        let op = store.queue_operation(operation(app, "start")).await.unwrap();
+        // the clock goes back: the order is that of the ids
+        let created = Timestamp(1_000 - number);
+        let new = NewOperation { created, ..operation(app, "start") };
+        let op = store.queue_operation(new).await.unwrap();
         if number != 0 {
             store.finish_operation(op, Phase::Done, None, Timestamp(1)).await.unwrap();
         }

@@ -299,6 +299,18 @@ impl Manager {
         Ok(SystemState::parse(&word))
     }
 
+    /// How long a service may take to stop before it is killed; `None` for ever. The unit must be
+    /// loaded.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub async fn stop_limit(&self, unit: &str) -> Result<Option<Duration>, SystemdError> {
+        let path = unit_path(unit);
+        let read = self.property::<u64>(&path, SERVICE_UNIT, "TimeoutStopUSec");
+        let micros = self.call(&format!("reading {unit}"), Some(unit), read).await?;
+        Ok(counted(micros).map(Duration::from_micros))
+    }
+
     /// systemd's version, for example `257.13-1~deb13u1`.
     ///
     /// # Errors

@@ -114,6 +114,8 @@ impl FakeHost {
             app_files: Known::Yes(model.app_files.clone()),
             contexts: BTreeMap::new(),
             snapshots: Known::Yes(snapshots(&model)),
+            left: archy_plan::observed::Left::default(),
+            hooked: std::collections::BTreeMap::new(),
             data_sizes: BTreeMap::new(),
             listening: Known::Yes(model.foreign_ports.clone()),
             lowest_port: Known::Yes(1024),
@@ -165,6 +167,7 @@ fn is_data(app: &AppId, volumes: &[String], place: &str) -> bool {
 impl Observe for FakeHost {
     async fn observe(&self, interest: &Interest) -> Observed {
         let mut observed = self.seen();
+        self.model().looks += 1;
         let takes = self.model().look_takes;
         if !takes.is_zero() {
             tokio::time::sleep(takes).await;
@@ -188,7 +191,9 @@ impl Observe for FakeHost {
         _: Option<u16>,
         _: &ReadyCheck,
     ) -> HostResult<bool> {
-        Ok(self.model().containers.contains_key(container))
+        let model = self.model();
+        let ready = !model.broken(&Fault::NotReady(container.to_owned()));
+        Ok(ready && model.containers.contains_key(container))
     }
 
     async fn log_tail(&self, container: &str, _: usize) -> Vec<String> {
@@ -211,7 +216,7 @@ impl Containers for FakeHost {
         })
     }
 
-    async fn remove_container(&self, name: &str) -> HostResult<()> {
+    async fn remove_container(&self, name: &str, _: Duration) -> HostResult<()> {
         self.change(format!("remove container {name}"), &Fault::PodmanAway, |model, _| {
             model.containers.remove(name);
             Ok(())
@@ -282,9 +287,18 @@ impl Containers for FakeHost {
         _: Duration,
     ) -> HostResult<ExecOutput> {
         let call = format!("exec {container} {}", command.join(" "));
-        self.change(call, &Fault::PodmanAway, |_, _| {
-            Ok(ExecOutput { exit_code: 0, output: String::new() })
-        })
+        let word = command.first().cloned().unwrap_or_default();
+        let (hangs, fails) = (Fault::HookHangs(word.clone()), Fault::HookFails(word.clone()));
+        let done = self.change(call, &Fault::PodmanAway, |model, _| {
+            let exit_code = if model.broken(&fails) { 3 } else { 0 };
+            let secrets: Vec<&str> = model.secret_files.values().map(String::as_str).collect();
+            let output = format!("{word} said:\n{}\nlast words of {word}", secrets.join(" "));
+            Ok(ExecOutput { exit_code, output })
+        });
+        if self.model().broken(&hangs) {
+            std::future::pending::<()>().await;
+        }
+        done
     }
 
     async fn copy_in(&self, container: &str, src: &str, dest: &str) -> HostResult<()> {
@@ -300,6 +314,13 @@ impl Containers for FakeHost {
 
 impl Units for FakeHost {
     async fn write_unit_files(&self, files: &[(String, String)]) -> HostResult<()> {
+        let late = self.model().late_write.take();
+        if let Some(late) = late {
+            tokio::time::sleep(late).await;
+            self.model().unit_files.extend(files.iter().cloned());
+            let error = UserError::new("write-late", "The files are there, but nobody says so.");
+            return Err(HostError { error, retryable: true });
+        }
         files.iter().try_for_each(|(file_name, text)| {
             self.change(format!("write {file_name}"), &Fault::DiskFull, |model, _| {
                 model.unit_files.insert(file_name.clone(), text.clone());
@@ -315,8 +336,17 @@ impl Units for FakeHost {
         })
     }
 
-    async fn check_unit_files(&self, _: &[(String, String)]) -> HostResult<()> {
-        Ok(())
+    async fn check_unit_files(&self, files: &[(String, String)]) -> HostResult<()> {
+        let model = self.model();
+        let rejected = |name: &str| model.broken(&Fault::GeneratorRejects(name.to_owned()));
+        match files.iter().find(|(name, _)| rejected(name)) {
+            Some((name, _)) => {
+                let message = format!("Podman's generator rejects {name}.");
+                let error = UserError::new("unit-rejected", message);
+                Err(HostError { error, retryable: false })
+            }
+            None => Ok(()),
+        }
     }
 
     async fn reload(&self) -> HostResult<()> {
@@ -420,8 +450,8 @@ impl Files for FakeHost {
         })
     }
 
-    async fn purge_data(&self, app: &Manifest) -> HostResult<()> {
-        let app = &app.id;
+    async fn purge_data(&self, app: &AppId, containers: &[String]) -> HostResult<()> {
+        self.model().purged_logs.extend(containers.iter().cloned());
         self.change(format!("purge {app}"), &Fault::DiskFull, |model, _| {
             model.app_files.remove(app);
             Ok(())
@@ -459,6 +489,9 @@ impl Files for FakeHost {
             model.snapshots.entry(id.clone()).or_default().insert(generation, snapshot);
             Ok(())
         })?;
+        if self.model().broken(&Fault::SnapshotHangs) {
+            std::future::pending::<()>().await;
+        }
         // a copy takes time: what looks meanwhile sees the moment after it
         tokio::time::sleep(Duration::from_millis(2)).await;
         Ok(())

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use archy_engine::ports::{Ending, Ledger, OpenOperation, Previous};
+use archy_manifest::Manifest;
 use archy_plan::{DesiredApp, Plan};
-use archy_types::{Actor, AppId, Cause, OperationId, Timestamp, UserError};
+use archy_types::{Actor, AppId, Cause, Digest, OperationId, Timestamp, UserError};
 
 /// One operation as noted.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub struct Entry {
     pub planned: Vec<String>,
     /// Steps that were begun.
     pub steps: Vec<String>,
+    /// What programs said in its steps.
+    pub said: Vec<String>,
     /// How it ended.
     pub ending: Option<Ending>,
     /// Why it goes back to what was before it.
@@ -35,6 +38,10 @@ pub struct Books {
     pub apps: BTreeMap<AppId, DesiredApp>,
     /// What apps were before their last updates.
     pub previous: BTreeMap<AppId, Previous>,
+    /// Manifests that apps were ever accepted with.
+    pub manifests: BTreeMap<Digest, Arc<Manifest>>,
+    /// Containers in which hooks ran, by app.
+    pub hooked: BTreeMap<AppId, BTreeMap<String, String>>,
     /// Operations; the id is the index plus one.
     pub operations: Vec<Entry>,
     /// Events.
@@ -63,6 +70,7 @@ impl Books {
             started: now,
             planned: Vec::new(),
             steps: Vec::new(),
+            said: Vec::new(),
             ending: None,
             back: None,
         });
@@ -91,6 +99,7 @@ impl Ledger for MemoryLedger {
         if books.apps.get(&id).is_some_and(|old| old.generation >= app.generation) {
             return Err(UserError::new("generation-stale", "An older wish was refused."));
         }
+        books.manifests.insert(app.digest, app.manifest.clone());
         let before = books.apps.insert(id.clone(), app.clone());
         match (kind, before) {
             ("update", Some(before)) => {
@@ -108,7 +117,33 @@ impl Ledger for MemoryLedger {
         let mut books = self.books();
         books.apps.remove(app);
         books.previous.remove(app);
+        books.hooked.remove(app);
         Ok(())
+    }
+
+    async fn said(&self, operation: OperationId, text: &str) -> Result<(), UserError> {
+        if let Some(entry) = self.books().operation(operation) {
+            entry.said.push(text.to_owned());
+        }
+        Ok(())
+    }
+
+    async fn hooked(&self) -> Result<BTreeMap<AppId, BTreeMap<String, String>>, UserError> {
+        Ok(self.books().hooked.clone())
+    }
+
+    async fn note_hooked(
+        &self,
+        app: &AppId,
+        containers: &BTreeMap<String, String>,
+    ) -> Result<(), UserError> {
+        self.books().hooked.insert(app.clone(), containers.clone());
+        Ok(())
+    }
+
+    async fn former(&self, app: &AppId) -> Result<Vec<Arc<Manifest>>, UserError> {
+        let books = self.books();
+        Ok(books.manifests.values().filter(|manifest| manifest.id == *app).cloned().collect())
     }
 
     async fn previous(&self) -> Result<Vec<Previous>, UserError> {

@@ -29,6 +29,16 @@ pub enum Fault {
     BadImage(String),
     /// Containers of this image start and are not healthy; they ruin the app's data.
     SickImage(String),
+    /// Podman's generator rejects this unit file.
+    GeneratorRejects(String),
+    /// Commands of hooks that begin with this word end with 3.
+    HookFails(String),
+    /// Commands of hooks that begin with this word never end.
+    HookHangs(String),
+    /// Ready conditions of this container do not hold.
+    NotReady(String),
+    /// Snapshots never end.
+    SnapshotHangs,
 }
 
 /// A snapshot of an app's data.
@@ -49,6 +59,12 @@ pub struct Snapshot {
 pub struct Model {
     /// How long a look takes; what happens meanwhile is not in it.
     pub look_takes: std::time::Duration,
+    /// Looks so far.
+    pub looks: u64,
+    /// How long the next write of unit files takes; then they are there, and it fails.
+    pub late_write: Option<Duration>,
+    /// Containers whose logs went with data.
+    pub purged_logs: BTreeSet<String>,
     /// Files in the Quadlet directory.
     pub unit_files: BTreeMap<String, String>,
     /// What the manager has read of them.
@@ -249,6 +265,7 @@ fn inactive() -> UnitState {
         restarts: 0,
         active_since: None,
         inactive_since: None,
+        last_words: None,
     }
 }
 

@@ -211,3 +211,51 @@ async fn what_an_operation_left_is_shown_once_it_is_seen() {
         node.until_state("web", after).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn files_that_are_written_amid_a_look_are_read_after_it() {
+    let title = "  config:\n    title: { type: text, label: Title, default: Hello, targets: [{ service: main, env: TITLE }] }\n";
+    let node = running(title).await;
+    node.host.model().late_write = Some(Duration::from_secs(20));
+    let settings = [("title".to_owned(), "New".into())].into();
+    node.ask(RequestKind::Configure { app: id("web"), settings }).await.unwrap();
+    while node.host.model().late_write.is_some() {
+        tokio::task::yield_now().await;
+        tokio::time::advance(Duration::from_millis(1)).await;
+    }
+    node.handle.poke();
+    node.until("the write has failed", |_| node.ledger.books().operations[1].ending.is_some())
+        .await;
+    node.until_state("web", AppState::Running).await;
+    let model = node.host.model();
+    assert!(model.unit_files["web.container"].contains("TITLE=New"));
+    assert_eq!(model.loaded, model.unit_files, "systemd has read what was written");
+    let made_for = &model.containers["web"].labels["io.archipelago.generation"];
+    assert_eq!(made_for, "2", "it runs with the setting");
+}
+
+#[tokio::test(start_paused = true)]
+async fn looks_rest_longer_while_many_units_start() {
+    let looks = async |rising: usize| {
+        let node = running("").await;
+        {
+            let mut model = node.host.model();
+            model.look_takes = Duration::from_millis(200);
+            for number in 0..rising {
+                let mut unit = model.units["web.service"].clone();
+                unit.active = ActiveState::Activating;
+                model.units.insert(format!("other-{number}.service"), unit);
+            }
+        }
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let before = node.host.model().looks;
+        for _ in 0..200 {
+            node.host.hint();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        node.host.model().looks - before
+    };
+    let (one, many) = (looks(1).await, looks(12).await);
+    assert!(many * 2 <= one + 2, "{many} looks with many, {one} with one");
+    assert!(many >= 8, "{many}: the last one is seen before long");
+}

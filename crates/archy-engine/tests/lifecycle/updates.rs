@@ -282,3 +282,67 @@ async fn snapshots_are_kept_for_their_time_and_only_the_last() {
     let host = node.host.clone();
     node.until("it is pruned", move |_| host.model().snapshots.is_empty()).await;
 }
+
+/// The app in a version whose parts are named by nobody later.
+fn with_old_parts(number: u32) -> String {
+    let old = match number {
+        1 => {
+            "    old:\n      image: registry.example/web:1\n      secret_env: { KEY: web-old }\n      \
+             volumes:\n        - { type: volume, source: old, target: /old }\n  named_volumes: { old: {} }\n  \
+             secrets: { web-old: hex32 }\n"
+        }
+        _ => "",
+    };
+    web(&format!("{number}.0.0"), old)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_takes_what_an_older_version_named() {
+    let node = Node::start().await;
+    node.install(&with_old_parts(1)).await.unwrap();
+    node.until_state("web", AppState::Running).await;
+    node.ask(update(&with_old_parts(2), true)).await.unwrap();
+    assert_eq!(until_ended(&node, 2).await, Ending::Done);
+    {
+        let mut model = node.host.model();
+        assert!(model.volumes.contains("web-old") && model.secret_files.contains_key("web-old"));
+        model.volumes.insert("webcam-data".to_owned());
+        model.secret_files.insert("webcam-token".to_owned(), "x".to_owned());
+    }
+    let kind = RequestKind::Uninstall { app: id("web"), purge: true };
+    let request = archy_engine::Request { actor: archy_types::Actor::System, kind: kind.clone() };
+    let told = node.handle.plan(request).await.unwrap().to_text();
+    assert!(told.contains("web-old"), "{told}");
+    node.ask(kind).await.unwrap();
+    node.until("it is gone", |snapshot| snapshot.apps.is_empty()).await;
+    let model = node.host.model();
+    assert_eq!(model.volumes, ["webcam-data".to_owned()].into());
+    assert_eq!(model.secret_files.keys().collect::<Vec<_>>(), ["webcam-token"]);
+    assert!(model.podman_secrets.is_empty() && model.unit_files.is_empty());
+    assert_eq!(model.purged_logs, ["web".to_owned(), "web-old".to_owned()].into());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_install_over_a_stopped_app_that_is_turned_back_leaves_it_stopped() {
+    // what is asked for meanwhile stands
+    for started in [false, true] {
+        let node = running().await;
+        node.ask(RequestKind::Stop(id("web"))).await.unwrap();
+        node.until_state("web", AppState::Stopped).await;
+        node.host.model().faults.insert(Fault::SickImage(NEW.to_owned()));
+        node.install(&version("2.0.0", NEW, "")).await.unwrap();
+        if started {
+            node.until("it is at work", |snapshot| {
+                snapshot.apps[&id("web")].operation.as_ref().is_some_and(|it| it.step.0 > 1)
+            })
+            .await;
+            node.ask(RequestKind::Start(id("web"))).await.unwrap();
+        }
+        assert!(matches!(until_ended(&node, 3).await, Ending::RolledBack(_)));
+        let state = if started { AppState::Running } else { AppState::Stopped };
+        let snapshot = node.until_state("web", state).await;
+        assert_eq!(at(&snapshot), ("1.0.0", state));
+        assert_eq!(node.host.model().containers.is_empty(), !started);
+        assert_eq!((data(&node).as_str(), image(&node).as_str()), ("precious", IMAGE));
+    }
+}

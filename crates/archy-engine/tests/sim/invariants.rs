@@ -265,7 +265,8 @@ fn lost(node: &Node) -> Vec<String> {
 /// Nothing is left to do, as the plan sees it.
 fn drifted(node: &Node) -> Vec<String> {
     let all: Vec<DesiredApp> = node.sim.books().apps.values().cloned().collect();
-    let observed = node.sim.observed();
+    let mut observed = node.sim.observed();
+    observed.hooked = node.sim.books().hooked.clone();
     assert!(matches!(observed.containers, Known::Yes(_)), "no fault is in");
     let mut found = Vec::new();
     for app in &all {

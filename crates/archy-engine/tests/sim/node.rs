@@ -157,12 +157,10 @@ impl Wish {
         }
     }
 
-    /// All that may come of a wish. That it should run was asked for with an install as well, and
-    /// stands when the version does not; what is adopted runs or rests as it was found.
+    /// All that may come of a wish; what is adopted runs or rests as it was found.
     fn all_after(&self, ask: Ask, back: &Back) -> Vec<Self> {
         let after = self.after(ask, back);
         match ask {
-            Ask::Install(_) => vec![self.after(Ask::Start, back), after],
             Ask::Adopt(_) => vec![after.after(Ask::Stop, back), after],
             // never stands
             Ask::Update(version) if version > 2 => vec![self.clone()],

@@ -241,6 +241,7 @@ fn interface(draft: &mut Draft<'_>, door: &Door) {
         protocol: Some(door.protocol.clone().unwrap_or_else(|| "http".to_owned())),
         path: path.filter(|path| path != "/"),
         open: None,
+        ..Interface::default()
     };
     draft.app.interfaces.insert("main".to_owned(), interface);
 }

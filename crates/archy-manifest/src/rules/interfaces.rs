@@ -4,7 +4,26 @@ use indexmap::IndexMap;
 
 use super::{Rules, Services};
 use crate::model::{Interface, InterfaceKind};
+use crate::path::Path;
 use crate::schema::InterfaceType;
+
+/// Headers that mean something else (RFC 9110).
+const TAKEN: [&str; 14] = [
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "origin",
+    "range",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+    "x-real-ip",
+];
 
 impl Rules<'_, '_, '_> {
     pub(super) fn interfaces(&mut self, services: &Services) -> IndexMap<String, Interface> {
@@ -40,9 +59,28 @@ impl Rules<'_, '_, '_> {
                 protocol: written.protocol.clone().unwrap_or_else(|| "http".to_owned()),
                 path: door,
                 open: written.open.unwrap_or_default(),
+                allow_frame: written.allow_frame,
+                nostr: written.nostr,
+                identity_header: written
+                    .identity_header
+                    .as_deref()
+                    .and_then(|name| self.identity_header(&path.key("identity_header"), name)),
             };
             out.insert(name.clone(), interface);
         }
         out
+    }
+
+    /// A header that only the gate may set.
+    fn identity_header(&mut self, path: &Path, name: &str) -> Option<String> {
+        let lower = name.to_ascii_lowercase();
+        let token = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let plain = !lower.is_empty() && lower.len() <= 64 && lower.bytes().all(token);
+        if plain && !TAKEN.contains(&lower.as_str()) && !lower.starts_with("x-forwarded-") {
+            return Some(lower);
+        }
+        let message = format!("`{}` cannot tell who is there", crate::check::shorten(name));
+        self.error("invalid-identity-header", path, message, "use a name such as `X-Remote-User`");
+        None
     }
 }

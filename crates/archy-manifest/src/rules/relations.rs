@@ -31,7 +31,12 @@ impl Rules<'_, '_, '_> {
             if condition == DependsOn::Completed {
                 let message = "another app never completes";
                 let path = path.key("condition");
-                self.error("unreachable-condition", &path, message, "use `started` or `healthy`");
+                self.error(
+                    "unreachable-condition",
+                    &path,
+                    message,
+                    "use `started`, `healthy` or `ready`",
+                );
             }
             let version = self.version_range(require.version.as_deref(), &path.key("version"));
             if let Some(target) = target {

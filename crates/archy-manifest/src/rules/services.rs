@@ -149,6 +149,11 @@ impl<'d> Rules<'_, '_, 'd> {
                         let mend = format!("add `health` to `{other}`, or wait for `started`");
                         self.error("unreachable-condition", &path, message, mend);
                     }
+                    DependsOn::Ready => {
+                        let message = "`ready` is for other apps, in `requires`";
+                        let mend = format!("wait for `{other}` to be `healthy` or `started`");
+                        self.error("unreachable-condition", &path, message, mend);
+                    }
                     DependsOn::Completed if !target.oneshot => {
                         let message = format!("`{other}` runs for ever and never completes");
                         let mend =

@@ -8,7 +8,7 @@ use super::config::Setting;
 use super::container::{Container, Env, Health, Mount, Port, Ready, Resources, Security};
 use super::hooks::Hooks;
 use super::scalar::{Seconds, Size};
-use crate::model::{DependsOn, OpenIn, SecretKind};
+use crate::model::{DependsOn, NostrProvider, OpenIn, SecretKind};
 
 /// One app: either `container` (one container; `ports`, `volumes`, `env`, `devices`, `health`,
 /// `ready`, `resources` and `security` may stand beside it) or `services` (several).
@@ -219,6 +219,13 @@ pub struct Interface {
     pub path: Option<String>,
     /// Where the dashboard opens it: in a `frame` or a `tab`. Default: `frame`.
     pub open: Option<OpenIn>,
+    /// Pages that forbid frames may be put into the dashboard's frame all the same. Default: no.
+    pub allow_frame: bool,
+    /// Pages get `window.nostr` (NIP-07): `signer`, or `login` when it is to log people in by itself
+    /// as well (NIP-98).
+    pub nostr: Option<NostrProvider>,
+    /// Header by which the app is told who is there, such as `X-Remote-User`. Default: it is not told.
+    pub identity_header: Option<String>,
 }
 
 /// What an interface is for.

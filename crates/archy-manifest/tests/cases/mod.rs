@@ -569,6 +569,12 @@ pub(crate) const CASES: &[Case] = &[
         "  hooks: { post_install: [{ copy_from_host: { src: ../../etc/shadow, dest: /a } }] }",
     ),
     (
+        "invalid-identity-header",
+        ERROR,
+        "app.interfaces.main.identity_header",
+        "  ports: [{ host: 80, container: 80 }]\n  interfaces: { main: { port: 80, identity_header: Cookie } }",
+    ),
+    (
         "invalid-path",
         ERROR,
         "app.volumes[0].source",

@@ -10,6 +10,7 @@ use crate::observed::{Observed, UnitState};
 use crate::phase::{Phase, is_alive};
 use crate::{provider, scene};
 
+mod ended;
 mod health;
 
 /// Seconds that a start takes at most where the unit does not say it.
@@ -18,6 +19,9 @@ const START_SECS: u32 = 90;
 const STOP_MARGIN_SECS: u32 = 60;
 /// Seconds in which a pass starts what is down: two level passes and the work of others.
 const PASS_SECS: u32 = 120;
+
+/// Milliseconds from one level pass to the next: what waits is looked at by then.
+const LOOK_MILLIS: i64 = 30_000;
 
 /// A state with all that belongs to it but the times.
 #[derive(Debug)]
@@ -211,7 +215,7 @@ fn running(seen: &Seen<'_>) -> Verdict {
             .verdict(AppState::Failed, "no-services", "The manifest has no services.")
             .repair("Uninstall", "package.uninstall");
     }
-    let verdict = failed(seen)
+    let verdict = ended::failed(seen)
         .or_else(|| stopped_outside(seen))
         .or_else(|| masked(seen))
         .or_else(|| moving(seen))
@@ -222,30 +226,6 @@ fn running(seen: &Seen<'_>) -> Verdict {
         Some(waiting) if verdict.actor != Actor::Outside => waiting,
         _ => verdict,
     }
-}
-
-fn failed(seen: &Seen<'_>) -> Option<Verdict> {
-    let part = seen.with(Phase::Failed).next()?;
-    let unit = part.unit?;
-    if unit.result == UnitState::UNHEALTHY {
-        return Some(health::ended(seen, part, unit));
-    }
-    let status = match unit.exit_status {
-        Some(status) => format!(", exit status {status}"),
-        None => String::new(),
-    };
-    let text = format!("{} failed ({}{status}).", part.service.name, unit.result);
-    let others = seen.with(Phase::Failed).count() - 1;
-    let text = match others {
-        0 => text,
-        _ => format!("{text} {others} more failed beside it."),
-    };
-    Some(
-        seen.verdict(AppState::Failed, "service-failed", text)
-            .began(unit.inactive_since)
-            .next("Nothing by itself: its automatic restarts are used up.")
-            .repair("Restart", "package.restart"),
-    )
 }
 
 fn stopped_outside(seen: &Seen<'_>) -> Option<Verdict> {
@@ -290,22 +270,7 @@ fn moving(seen: &Seen<'_>) -> Option<Verdict> {
     let part = seen.with(Phase::Rising).next()?;
     let unit = part.unit?;
     if unit.sub.starts_with("auto-restart") {
-        let status = unit.exit_status.map(|status| format!(" with {status}")).unwrap_or_default();
-        let ended = match unit.result == UnitState::UNHEALTHY {
-            true => format!("was ended since its health check{} failed", health::asked(seen, part)),
-            false => format!("ended{status}"),
-        };
-        let text = format!(
-            "{} {ended} and is started again (restart {}).",
-            part.service.name,
-            unit.restarts.saturating_add(1)
-        );
-        return Some(
-            seen.verdict(AppState::Starting, "service-restarting", text)
-                .next("systemd starts it again until its start limit is reached.")
-                .repair("Restart", "package.restart")
-                .within(restart_secs(part).unwrap_or_else(|| seen.start_secs())),
-        );
+        return Some(ended::restarting(seen, part, unit));
     }
     Some(
         seen.verdict(
@@ -319,10 +284,14 @@ fn moving(seen: &Seen<'_>) -> Option<Verdict> {
     )
 }
 
-/// Seconds after which the start limit has ended a loop of restarts.
+/// Seconds after which the start limit has ended a loop of restarts in which nothing ever runs.
 fn restart_secs(part: &Part<'_>) -> Option<u32> {
-    let limit = scene::seconds(&part.file?.text, "StartLimitIntervalSec")?;
-    Some(limit.saturating_add(PASS_SECS))
+    let said = |name: &str| scene::seconds(&part.file?.text, name);
+    let cycle = said("TimeoutStartSec")?
+        .saturating_add(said("TimeoutStopSec")?)
+        .saturating_add(said("RestartMaxDelaySec")?);
+    let starts = said("StartLimitBurst")?;
+    Some(cycle.saturating_mul(starts).min(said("StartLimitIntervalSec")?).saturating_add(PASS_SECS))
 }
 
 fn down(seen: &Seen<'_>) -> Option<Verdict> {
@@ -359,11 +328,14 @@ fn waiting(seen: &Seen<'_>) -> Option<Verdict> {
     }
     let wanted = seen.app.manifest.requires.iter().filter(|wanted| !wanted.optional);
     let text = wanted.filter_map(|wanted| lacking(seen, wanted)).next()?;
-    Some(
-        seen.verdict(AppState::Waiting, "dependency-down", text)
-            .next("It goes on by itself when that runs.")
-            .repair("Restart", "package.restart"),
-    )
+    let mut verdict = seen
+        .verdict(AppState::Waiting, "dependency-down", text)
+        .repair("Restart", "package.restart");
+    // a pass comes even when nothing tells of a change
+    let at = Some(seen.observed.at.plus_millis(LOOK_MILLIS));
+    let text = "It goes on by itself when that runs; it is looked at again.".to_owned();
+    verdict.next = Some(NextStep { text, at });
+    Some(verdict)
 }
 
 fn lacking(seen: &Seen<'_>, wanted: &Requirement) -> Option<String> {
@@ -386,5 +358,8 @@ fn lacking(seen: &Seen<'_>, wanted: &Requirement) -> Option<String> {
     let container = provider::chief_container(best.app)?;
     let units = seen.observed.units.get()?;
     let up = is_alive(units.get(&format!("{container}.service")));
-    (!up).then(|| format!("It needs {id}, which does not run."))
+    if !up {
+        return Some(format!("It needs {id}, which does not run."));
+    }
+    provider::unmet(&seen.app.manifest.id, wanted, seen.observed, seen.all)
 }

@@ -1,5 +1,7 @@
 //! Room on the host, its architecture, the platform's version.
 
+use archy_manifest::model::ImageSource;
+
 use crate::provider;
 use crate::scene::{Part, Scene};
 use crate::step::{Check, Severity};
@@ -10,15 +12,18 @@ const DISK_MARGIN: u64 = 1 << 30;
 const INODE_MARGIN: u64 = 10_000;
 
 pub(super) fn check(scene: &Scene<'_>, starting: &[&Part<'_>]) -> Vec<Check> {
-    let mut found = Vec::new();
-    found.extend(disk(scene));
-    found.extend(inodes(scene));
+    let mut found = room(scene);
     found.extend(memory(scene, starting));
     if scene.intent.installs() {
         found.extend(architecture(scene));
         found.extend(platform(scene));
     }
     found
+}
+
+/// Bytes and files on the disk.
+pub(super) fn room(scene: &Scene<'_>) -> Vec<Check> {
+    disk(scene).into_iter().chain(inodes(scene)).collect()
 }
 
 fn disk(scene: &Scene<'_>) -> Option<Check> {
@@ -34,7 +39,12 @@ fn disk(scene: &Scene<'_>) -> Option<Check> {
     if free >= needed {
         return None;
     }
-    let severity = if is_fresh(scene) { Severity::Error } else { Severity::Warning };
+    // what arrives may fill the disk, with everything that is on it
+    let severity = if is_fresh(scene) || (pulls(scene) && free < DISK_MARGIN) {
+        Severity::Error
+    } else {
+        Severity::Warning
+    };
     let message = format!(
         "{} of disk space are free; {} are needed ({} for the app, {} to spare).",
         bytes(free),
@@ -64,6 +74,15 @@ fn inodes(scene: &Scene<'_>) -> Option<Check> {
     );
     let mend = "Remove files that are not needed: many small ones fill a disk that has room.";
     Some(super::check(severity, "inodes-low", message).mend(mend))
+}
+
+/// The plan lets an image arrive.
+fn pulls(scene: &Scene<'_>) -> bool {
+    scene.parts.iter().filter(|part| !part.masked).any(|part| {
+        let image = scene.deployment.images.get(part.name);
+        matches!(part.service.source, ImageSource::Image(_))
+            && image.is_some_and(|image| !scene.facts.images.contains(image))
+    })
 }
 
 /// An install of an app that has no data yet.

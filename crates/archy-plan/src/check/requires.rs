@@ -5,14 +5,35 @@ use archy_manifest::model::{Requirement, RequirementTarget};
 use super::installed;
 use crate::desired::DesiredState;
 use crate::intent::Intent;
-use crate::provider::candidates;
+use crate::provider::{self, candidates};
 use crate::scene::Scene;
 use crate::step::{Check, Severity};
 
 /// One finding for each requirement that is not met.
 pub(super) fn check(scene: &Scene<'_>) -> Vec<Check> {
     let requires = &scene.app.manifest.requires;
-    requires.iter().filter_map(|requirement| one(scene, requirement)).collect()
+    let mut found: Vec<Check> =
+        requires.iter().filter_map(|requirement| one(scene, requirement)).collect();
+    found.extend(cycle(scene));
+    found
+}
+
+/// Apps that wait for each other never start. One that is there already goes on as it is.
+fn cycle(scene: &Scene<'_>) -> Option<Check> {
+    let path = provider::cycle(scene.app, scene.all)?;
+    let severity = if scene.intent.installs() { Severity::Error } else { Severity::Warning };
+    let shown: Vec<String> = path
+        .iter()
+        .map(|(id, role)| match role {
+            Some(role) => format!("{id} ({role})"),
+            None => id.to_string(),
+        })
+        .collect();
+    let message = format!("The apps need each other in a circle: {}.", shown.join(" → "));
+    Some(super::check(severity, "dependency-cycle", message).mend(
+        "One of them must do without: mark its requirement `optional: true` in its manifest, or \
+         install another app for the role.",
+    ))
 }
 
 fn one(scene: &Scene<'_>, requirement: &Requirement) -> Option<Check> {
@@ -47,7 +68,12 @@ fn one(scene: &Scene<'_>, requirement: &Requirement) -> Option<Check> {
                 .mend(format!("Start {}.", other.id)),
         );
     }
-    None
+    if scene.intent == Intent::Converge {
+        // the state of the app says it
+        return None;
+    }
+    let message = provider::unmet(&scene.app.manifest.id, requirement, scene.observed, scene.all)?;
+    Some(super::check(Severity::Warning, "dependency-waits", message))
 }
 
 fn missing(scene: &Scene<'_>, requirement: &Requirement, severity: Severity) -> Check {

@@ -3,7 +3,7 @@
 
 use archy_quadlet::Deployment;
 
-use super::{MARGIN_SECS, Steps, empty, host_unknown, leaving, plan_own};
+use super::{MARGIN_SECS, STOP_SECS_UNSAID, Steps, empty, host_unknown, leaving, plan_own};
 use crate::adopt::{
     Adopted, AdoptedPart, LegacyPhase, Stage, aside_name, differences, file_in_place, in_place,
     phase,
@@ -404,7 +404,9 @@ fn committed(
     if plan.refusal().is_none() && plan.unknown().is_none() {
         let mut steps = Steps(std::mem::take(&mut plan.steps));
         for name in aside {
-            steps.push(Step::RemoveContainer { name }, "the migration is final");
+            let step =
+                Step::RemoveContainer { name, deadline_secs: STOP_SECS_UNSAID + MARGIN_SECS };
+            steps.push(step, "the migration is final");
         }
         plan.steps = steps.0;
     }

@@ -8,10 +8,12 @@ use archy_manifest::{Manifest, names};
 use super::Steps;
 use crate::adopt::SecretSource;
 use crate::data;
-use crate::desired::DesiredState;
+use crate::desired::{DesiredApp, DesiredState};
+use crate::observed::Observed;
+use crate::phase::is_alive;
 use crate::scene::{self, Facts, Scene};
 use crate::secrets;
-use crate::step::{Plan, Step};
+use crate::step::{Plan, PlannedStep, Step};
 
 const REASON: &str = "the app is uninstalled";
 const PURGE: &str = "the app is uninstalled with its data";
@@ -28,7 +30,7 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) {
     units.dedup();
     steps.stop(facts, units, REASON);
     for (name, _) in facts.containers_of(&manifest.id) {
-        steps.push(Step::RemoveContainer { name: name.to_owned() }, REASON);
+        steps.remove_container(scene, name.to_owned(), REASON);
     }
     let mut reload = false;
     for (name, _) in facts.files_of(&manifest.id) {
@@ -46,6 +48,32 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) {
         purge(scene, &mut steps);
     }
     plan.steps = steps.0;
+}
+
+/// What can be done without Podman: units are stopped by systemd, and their files go, so that nothing
+/// starts again. Nothing, unless units and files are known.
+pub(super) fn without_podman(app: &DesiredApp, observed: &Observed) -> Vec<PlannedStep> {
+    let mut steps = Steps::default();
+    let (Some(files), Some(units)) = (observed.unit_files.get(), observed.units.get()) else {
+        return steps.0;
+    };
+    let own: Vec<(&str, &str)> = scene::files_of(files, &app.manifest.id).collect();
+    let enabled = own.iter().any(|(_, text)| scene::key(text, "WantedBy").is_some());
+    let mut stop: Vec<String> =
+        own.iter().filter_map(|(name, _)| archy_quadlet::unit_of(name)).collect();
+    // where one starts at boot, all that it pulls in may wait in the queue
+    stop.retain(|unit| enabled || is_alive(units.get(unit)));
+    stop.sort_unstable();
+    if !stop.is_empty() {
+        steps.stop_units(files, stop, REASON);
+    }
+    for (name, _) in &own {
+        steps.push(Step::RemoveUnitFile { file_name: (*name).to_owned() }, REASON);
+    }
+    if !own.is_empty() {
+        steps.push(Step::Reload, "unit files were removed");
+    }
+    steps.0
 }
 
 /// Units of the app that systemd runs: of its labelled files, of the names in its manifest where the
@@ -85,11 +113,19 @@ fn networks(scene: &Scene<'_>) -> BTreeSet<String> {
     found
 }
 
+/// Manifests that the app had before.
+fn former<'a>(scene: &Scene<'a>) -> impl Iterator<Item = &'a Manifest> {
+    let former = scene.observed.left.former.get(&scene.app.manifest.id);
+    former.into_iter().flatten().map(|manifest| &**manifest)
+}
+
 /// Secrets that this app used and no other app of the node concerns itself with.
 fn own_secrets(scene: &Scene<'_>) -> BTreeSet<String> {
     let app = scene.app;
     let declared = app.manifest.secrets.keys().cloned();
-    let mut secrets: BTreeSet<String> = declared.chain(secrets::used(app).into_keys()).collect();
+    let former = former(scene).flat_map(secrets::named);
+    let mut secrets: BTreeSet<String> =
+        declared.chain(secrets::used(app).into_keys()).chain(former).collect();
     secrets.retain(|name| {
         let others = scene.all.iter().filter(|other| other.manifest.id != app.manifest.id);
         !others
@@ -123,8 +159,11 @@ fn is_needed_outside(scene: &Scene<'_>, name: &str) -> bool {
 }
 
 fn purge(scene: &Scene<'_>, steps: &mut Steps) {
-    let (facts, manifest) = (scene.facts, &scene.app.manifest);
-    let volumes = manifest.volumes.keys().map(|volume| names::volume(&manifest.id, volume));
+    let (facts, manifest) = (scene.facts, &*scene.app.manifest);
+    let manifests = former(scene).chain([manifest]);
+    let volumes: BTreeSet<String> = manifests
+        .flat_map(|one| one.volumes.keys().map(|volume| names::volume(&one.id, volume)))
+        .collect();
     for name in volumes {
         let stranger = scene.is_strange_volume(&name);
         if facts.volumes.contains(&name) && !stranger {

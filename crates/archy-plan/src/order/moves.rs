@@ -11,6 +11,7 @@ use crate::desired::DesiredState;
 use crate::drift::{Drift, FileDrift};
 use crate::intent::Intent;
 use crate::phase::{Phase, is_alive};
+use crate::provider;
 use crate::scene::{self, Part, Scene};
 use crate::secrets;
 
@@ -49,6 +50,7 @@ impl<'a> Moves<'a> {
                 moves.start.push((index, reason));
             }
         }
+        moves.wait_for_others(scene);
         if scene.intent == Intent::Converge {
             let mut held = moves.hold_back_dependants(scene);
             moves.pull_in(scene);
@@ -147,6 +149,22 @@ impl<'a> Moves<'a> {
             Phase::Failed if !self.lost.is_empty() => Some("its network or volume was gone"),
             Phase::Failed if lacks(scene, part) => Some("it failed without what is made anew now"),
             Phase::Failed => self.change(scene, part).map(|_| "it failed, and has changed since"),
+        }
+    }
+
+    /// Leaves alone what is down as long as an app that this one needs is not as healthy or ready as it
+    /// wants it. What runs is never stopped for that, and what this plan stops comes back.
+    fn wait_for_others(&mut self, scene: &Scene<'_>) {
+        if !matches!(scene.intent, Intent::Converge | Intent::Start) {
+            return;
+        }
+        let (id, wanted) = (&scene.app.manifest.id, &scene.app.manifest.requires);
+        let mut unmet = wanted
+            .iter()
+            .filter_map(|wanted| provider::unmet(id, wanted, scene.observed, scene.all));
+        if unmet.next().is_some() {
+            let stopped: Vec<usize> = self.stop.iter().map(|(index, _)| *index).collect();
+            self.start.retain(|(index, _)| stopped.contains(index));
         }
     }
 

@@ -10,8 +10,10 @@ use archy_quadlet::{UnitFile, UnitRole};
 use super::moves::{self, Moves};
 use super::{MARGIN_SECS, Steps, prepare};
 use crate::check;
+use crate::data;
 use crate::desired::DataDue;
 use crate::drift::{self, Drift, FileDrift};
+use crate::hooks;
 use crate::intent::Intent;
 use crate::phase::is_alive;
 use crate::scene::{self, Part, Scene};
@@ -133,7 +135,7 @@ fn stop(scene: &Scene<'_>, moves: &Moves<'_>, steps: &mut Steps) {
         let part = &scene.parts[*index];
         if !part.phase.is_alive() && scene.has_container(part) {
             let name = part.container.clone();
-            steps.push(Step::RemoveContainer { name }, "no unit holds it any more");
+            steps.remove_container(scene, name, "no unit holds it any more");
         }
     }
 }
@@ -142,7 +144,7 @@ fn stop(scene: &Scene<'_>, moves: &Moves<'_>, steps: &mut Steps) {
 pub(super) fn remove(scene: &Scene<'_>, moves: &Moves<'_>, steps: &mut Steps) {
     const REASON: &str = "the app has no such part any more";
     for name in scene.orphan_containers() {
-        steps.push(Step::RemoveContainer { name: name.to_owned() }, REASON);
+        steps.remove_container(scene, name.to_owned(), REASON);
     }
     let orphans: Vec<(&str, &str)> = scene.orphan_files().collect();
     for (name, _) in &orphans {
@@ -355,7 +357,6 @@ pub(super) fn write(scene: &Scene<'_>, file: &UnitFile) -> Step {
 }
 
 fn start(scene: &Scene<'_>, moves: &Moves<'_>, starting: &[&Part<'_>], steps: &mut Steps) {
-    let hooks = &scene.app.manifest.hooks;
     if !starting.is_empty() {
         steps.hook(scene, HookPoint::PreStart, "the app is started");
         let reason = start_words(scene, moves);
@@ -364,27 +365,44 @@ fn start(scene: &Scene<'_>, moves: &Moves<'_>, starting: &[&Part<'_>], steps: &m
             let step = Step::StartUnits { units, deadline_secs: start_deadline(&group) };
             steps.push(step, reason.clone());
         }
-        if let Some(deadline_secs) = ready_deadline(starting) {
-            let reason = "the app names conditions before it counts as ready";
-            steps.push(Step::AwaitReady { deadline_secs }, reason);
-        }
-        steps.hook(scene, HookPoint::PostStart, "the app was started");
     }
-    // a hook whose every step may run again belongs to every fresh container
-    let again = hooks
-        .get(&HookPoint::PostInstall)
-        .is_some_and(|hook| hook.iter().all(|step| step.idempotent));
-    if scene.intent == Intent::Install {
-        steps.hook(scene, HookPoint::PostInstall, "the app is installed");
-    } else if again && !starting.is_empty() {
-        steps.hook(scene, HookPoint::PostInstall, "its containers are fresh");
-    }
+    hooks_after(scene, starting, steps);
     if scene.intent == Intent::Update {
         steps.hook(scene, HookPoint::PostUpdate, "the app is updated");
         let secs = scene.app.manifest.update.soak_secs;
         if secs > 0 && matches!(scene.app.data_due, Some(DataDue::Snapshot { .. })) {
             steps.push(Step::Soak { secs }, "a version that does not hold out is taken back");
         }
+    }
+}
+
+/// Hooks after a start, also after one that systemd made by itself.
+fn hooks_after(scene: &Scene<'_>, starting: &[&Part<'_>], steps: &mut Steps) {
+    const FRESH: &str = "its containers are fresh";
+    let starts = !starting.is_empty();
+    let waiting = |point| if starts { Vec::new() } else { hooks::waiting(scene, point) };
+    let (started, installed) = (waiting(HookPoint::PostStart), waiting(HookPoint::PostInstall));
+    let unready = if starts { Vec::new() } else { hooks::unready(scene) };
+    let fresh = starting.iter().chain(&started).chain(&installed).chain(&unready);
+    let fresh: Vec<&Part<'_>> = fresh.copied().collect();
+    if let Some(deadline_secs) = ready_deadline(&fresh) {
+        let reason = "the app names conditions before it counts as ready";
+        steps.push(Step::AwaitReady { deadline_secs }, reason);
+    }
+    if starts {
+        steps.hook(scene, HookPoint::PostStart, "the app was started");
+    } else if !started.is_empty() {
+        steps.hook(scene, HookPoint::PostStart, FRESH);
+    }
+    // what may run again belongs to every fresh container
+    let again = starts && hooks::repeats(scene, HookPoint::PostInstall);
+    if scene.intent == Intent::Install {
+        steps.hook(scene, HookPoint::PostInstall, "the app is installed");
+    } else if again || !installed.is_empty() {
+        steps.hook(scene, HookPoint::PostInstall, FRESH);
+    }
+    if scene.intent == Intent::Rollback && data::is_put_back(scene) {
+        steps.hook(scene, HookPoint::PostRestore, "its data was put back");
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Steps, prepare};
 use crate::check;
 use crate::intent::Intent;
 use crate::scene::Scene;
-use crate::step::{Plan, Severity, Step};
+use crate::step::{Plan, Severity};
 
 const REASON: &str = "the owner stopped it";
 
@@ -21,6 +21,7 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) {
     let mut steps = Steps::default();
     if scene.intent == Intent::Update {
         // whatever may fail does so before anything changed
+        plan.checks.extend(check::before_pull(scene));
         prepare::steps(scene, &mut steps);
     }
     let alive = scene.parts.iter().filter(|part| part.phase.is_alive());
@@ -37,7 +38,7 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) {
     for part in scene.parts.iter().filter(|part| !part.phase.is_alive()) {
         if scene.has_container(part) {
             let name = part.container.clone();
-            steps.push(Step::RemoveContainer { name }, "no unit holds it any more");
+            steps.remove_container(scene, name, "no unit holds it any more");
         }
     }
     if !scene.restores() {

@@ -62,6 +62,13 @@ const ROWS: &[(AppState, &str, Change)] = &[
     (AppState::Starting, "service-restarting", |world, _| {
         set(world, "forum.service", ActiveState::Activating, UnitState::UNHEALTHY, "auto-restart");
     }),
+    (AppState::Failed, "out-of-memory", |world, _| {
+        set(world, "forum.service", ActiveState::Failed, UnitState::OUT_OF_MEMORY, "failed");
+    }),
+    (AppState::Starting, "out-of-memory", |world, _| {
+        let result = UnitState::OUT_OF_MEMORY;
+        set(world, "forum.service", ActiveState::Activating, result, "auto-restart");
+    }),
     (AppState::Running, "health-unknown", |world, _| {
         let container = world.containers.get_mut("forum-db").unwrap();
         container.health = Health::Unknown;
@@ -156,6 +163,51 @@ fn a_failure_names_service_result_and_status() {
     assert_eq!(seen.report.since, Timestamp(50_000));
     let db = seen.services.iter().find(|service| service.name.as_str() == "db").unwrap();
     assert_eq!((db.unit_state.as_str(), db.exit_status), ("failed", Some(7)));
+}
+
+#[test]
+fn want_of_memory_is_named_with_the_budget() {
+    let (mut world, app) = installed();
+    set(&mut world, "forum-db.service", ActiveState::Failed, UnitState::OUT_OF_MEMORY, "failed");
+    for (enforced, text) in [
+        (
+            true,
+            "db ran out of memory: it needed more than its budget of 512 MiB, and the kernel ended it.",
+        ),
+        (false, "db ran out of memory, and the kernel ended it."),
+    ] {
+        world.host.controllers.retain(|found| found != "memory");
+        world.host.controllers.extend(enforced.then(|| "memory".to_owned()));
+        let report = look(&world, &app, None, 60_000).report;
+        assert_eq!(report.cause.text, text);
+        assert!(report.next.unwrap().text.contains("`resources.memory`"));
+        assert_eq!(report.repair.unwrap().method, "package.restart");
+    }
+}
+
+#[test]
+fn a_loop_of_ends_carries_the_last_lines_and_the_exit_cause() {
+    let (mut world, app) = installed();
+    for (active, result, sub, text) in [
+        (ActiveState::Failed, "exit-code", "failed", "db failed (exit-code, exit status 7)."),
+        (
+            ActiveState::Activating,
+            "exit-code",
+            "auto-restart",
+            "db ended with 7 and is started again (restart 1).",
+        ),
+    ] {
+        set(&mut world, "forum-db.service", active, result, sub);
+        let unit = world.units.get_mut("forum-db.service").unwrap();
+        unit.last_words = Some("reading the config\n\nno such table: users\n".to_owned());
+        let report = look(&world, &app, None, 60_000).report;
+        let words = "Its last words: reading the config | no such table: users";
+        assert_eq!(report.cause.text, format!("{text} {words}"));
+    }
+    let unit = world.units.get_mut("forum-db.service").unwrap();
+    unit.exit_status = Some(137);
+    let report = look(&world, &app, None, 60_000).report;
+    assert!(report.cause.text.starts_with("db ended with 137: it was killed and is started"));
 }
 
 #[test]

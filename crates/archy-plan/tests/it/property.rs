@@ -228,7 +228,12 @@ proptest! {
         let mut observed = world.observe();
         forget(&mut observed, fact);
         let made = plan(&app, &observed, std::slice::from_ref(&app), intent);
-        prop_assert!(made.is_empty());
+        // of an app that goes, what systemd holds goes without Podman; its data waits
+        let goes = |step: &Step| {
+            matches!(step, Step::StopUnits { .. } | Step::RemoveUnitFile { .. } | Step::Reload)
+        };
+        let steps = made.steps.iter().map(|planned| &planned.step);
+        prop_assert!(steps.into_iter().all(|step| app.is_leaving() && goes(step)));
         prop_assert!(made.checks.iter().any(|check| check.code.as_str() == "host-unknown"));
         let mut going = world.observe();
         going.shutting_down = true;

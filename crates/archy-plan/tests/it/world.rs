@@ -31,6 +31,8 @@ pub(crate) struct World {
     pub(crate) app_files: BTreeMap<AppId, BTreeMap<String, FileState>>,
     pub(crate) listening: BTreeSet<(u16, Protocol)>,
     pub(crate) snapshots: BTreeMap<AppId, BTreeMap<Generation, SnapshotState>>,
+    /// Containers in which hooks ran.
+    pub(crate) hooked: BTreeMap<AppId, BTreeMap<String, String>>,
     pub(crate) host: HostFacts,
     pub(crate) clock: i64,
     pub(crate) made: u32,
@@ -46,6 +48,7 @@ pub(crate) fn unit(active: ActiveState, result: &str) -> UnitState {
         restarts: 0,
         active_since: None,
         inactive_since: None,
+        last_words: None,
     }
 }
 
@@ -71,6 +74,7 @@ impl World {
             app_files: BTreeMap::new(),
             listening: BTreeSet::new(),
             snapshots: BTreeMap::new(),
+            hooked: BTreeMap::new(),
             host: HostFacts {
                 podman: PodmanVersion::FLOOR,
                 controllers: ["memory", "cpu", "pids"].map(str::to_owned).to_vec(),
@@ -100,6 +104,8 @@ impl World {
             app_files: Known::Yes(self.app_files.clone()),
             contexts: self.contexts.clone(),
             snapshots: Known::Yes(self.snapshots.clone()),
+            left: archy_plan::observed::Left::default(),
+            hooked: self.hooked.clone(),
             data_sizes: BTreeMap::new(),
             listening: Known::Yes(self.listening.clone()),
             lowest_port: Known::Yes(1024),
@@ -191,7 +197,7 @@ impl World {
         let id = &app.manifest.id;
         match step {
             Step::StopUnits { units, .. } => self.stop(app, units),
-            Step::RemoveContainer { name } => {
+            Step::RemoveContainer { name, .. } => {
                 assert!(self.mine(app, name), "foreign container {name}");
                 self.containers.remove(name);
             }
@@ -229,6 +235,11 @@ impl World {
             }
             Step::Reload => self.reload(),
             Step::StartUnits { units, .. } => self.start(app, units),
+            step if archy_plan::settles(step) => {
+                let running = archy_plan::running_containers(id, &self.observe());
+                self.hooked.insert(id.clone(), running.expect("known containers"));
+            }
+            Step::RunHook { .. } => {}
             Step::Snapshot { .. } | Step::RestoreSnapshot { .. } | Step::PruneSnapshots { .. } => {
                 self.snapshot(app, step);
             }
@@ -309,7 +320,7 @@ impl World {
                     unit.active_since = Some(now);
                 });
             }
-            Step::RunHook { .. } | Step::AwaitReady { .. } | Step::Soak { .. } => {}
+            Step::Soak { .. } => {}
             other => panic!("not an addition: {other:?}"),
         }
     }

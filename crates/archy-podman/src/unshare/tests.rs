@@ -33,6 +33,11 @@ async fn failures_are_told_apart() {
             if stderr == "no ranges" && status.code() == Some(3)),
         "{error:?}"
     );
+    assert_eq!(error.unwrap_err().code(), "unshare-failed");
+    let said = "echo \"cp: error writing x: $(test \"$LC_ALL\" = C && echo No space left on device)\" >&2; exit 1";
+    let full = Unshare::new(fake(dir.path(), said), Duration::from_secs(10));
+    let error = full.copy_tree(path, Path::new("/data/y")).await.unwrap_err();
+    assert_eq!(error.code(), "disk-full", "{error}");
     let program = fake(dir.path(), "exec sleep 1000");
     let error = Unshare::new(program, Duration::from_millis(50)).remove_all(path).await;
     assert!(matches!(error, Err(UnshareError::Timeout { verb: "rm", .. })), "{error:?}");

@@ -70,6 +70,21 @@ async fn removing_gives_the_grace() {
 }
 
 #[tokio::test]
+async fn a_restart_policy_goes_in_the_query() {
+    let fake = Fake::start(|_| Reply::status(201, "\"c1\""));
+    fake.podman.set_restart_policy("web", "no", 0).await.unwrap();
+    fake.podman.set_restart_policy("web", "on-failure", 3).await.unwrap();
+    assert_eq!(
+        fake.lines(),
+        [
+            "POST /containers/web/update?restartPolicy=no",
+            "POST /containers/web/update?restartPolicy=on-failure&restartRetries=3"
+        ]
+    );
+    assert_eq!(&fake.asked()[0].body[..], b"{}");
+}
+
+#[tokio::test]
 async fn a_secret_goes_in_the_body_only() {
     let fake = Fake::start(|_| Reply::ok("{\"ID\":\"s1\"}"));
     let labels = BTreeMap::from([("app".to_owned(), "web".to_owned())]);

@@ -80,16 +80,26 @@ async fn the_plain_form_is_read_too() {
 #[tokio::test]
 async fn a_pull_fails_in_the_middle() {
     let head = text("{\"status\":\"Downloading\",\"progressDetail\":{},\"id\":\"aa\"}\n");
-    for (tail, retry) in [
-        ("{\"error\":\"manifest unknown\"}\n", false),
-        ("{\"errorDetail\":{\"message\":\"unauthorized: go away\"},\"error\":\"\"}\n", false),
-        ("{\"error\":\"read tcp: connection reset by peer\"}\n", true),
+    let full = "{\"error\":\"writing blob: storing blob to file \\\"/var/tmp/x\\\": write /var/tmp/x: no space left on device\"}\n";
+    let quota =
+        "{\"errorDetail\":{\"message\":\"copying layers: Disk quota exceeded\"},\"error\":\"\"}\n";
+    for (tail, retry, code) in [
+        ("{\"error\":\"manifest unknown\"}\n", false, "image-pull-failed"),
+        (
+            "{\"errorDetail\":{\"message\":\"unauthorized: go away\"},\"error\":\"\"}\n",
+            false,
+            "image-pull-failed",
+        ),
+        ("{\"error\":\"read tcp: connection reset by peer\"}\n", true, "image-pull-failed"),
+        (full, false, "disk-full"),
+        (quota, false, "disk-full"),
     ] {
         let (items, error) = pull(vec![head.clone(), text(tail)], IDLE).await;
         assert_eq!(items.len(), 1);
         let error = error.unwrap();
         assert!(matches!(error, PodmanError::Pull { .. }), "{error:?}");
         assert_eq!(error.retryable(), retry, "{error}");
+        assert_eq!(error.to_user_error().code.as_str(), code, "{error}");
     }
     let (items, error) = pull(vec![text("")], IDLE).await;
     assert!(items.is_empty() && matches!(error, Some(PodmanError::Pull { .. })), "{error:?}");

@@ -18,6 +18,9 @@ const START_BURST: u32 = 10;
 const RESTART_FIRST: &str = "100ms";
 const RESTART_MAX_SECS: u32 = 30;
 const RESTART_STEPS: u32 = 8;
+/// Seconds that an app with a health check may be well after each start and still counts as one that
+/// no start helps.
+const WELL_SECS: u32 = 15 * 60;
 /// Least seconds that a long-running service may take until it is ready.
 const START_LEAST_SECS: u32 = 90;
 /// Seconds on top of what the health check allows, for Podman itself.
@@ -49,10 +52,14 @@ fn stop_secs(service: &Service) -> u32 {
 }
 
 /// Seconds in which [`START_BURST`] starts make a unit `failed`: long enough that a unit whose every
-/// start runs into its deadline still gets there instead of trying for ever.
+/// start runs into its deadline still gets there instead of trying for ever, and one that is well for
+/// a while after each start and is then ended for its health check.
 fn burst_secs(service: &Service) -> u32 {
-    let cycle =
-        start_secs(service).saturating_add(stop_secs(service)).saturating_add(RESTART_MAX_SECS);
+    let well = if service.health.is_some() && !service.oneshot { WELL_SECS } else { 0 };
+    let cycle = start_secs(service)
+        .saturating_add(stop_secs(service))
+        .saturating_add(RESTART_MAX_SECS)
+        .saturating_add(well);
     cycle.saturating_mul(START_BURST)
 }
 
@@ -77,7 +84,7 @@ pub(super) fn unit(
         // A dependency that runs for ever may restart without taking its dependants down with it;
         // without the result of one that completes, a dependant must not start at all.
         let strength = match condition {
-            DependsOn::Started | DependsOn::Healthy => "Wants",
+            DependsOn::Started | DependsOn::Healthy | DependsOn::Ready => "Wants",
             DependsOn::Completed => "Requires",
         };
         section.push(strength, value(name.as_str(), "dependency", Value::list([&other]))?);

@@ -108,6 +108,17 @@ pub(super) fn finish_step(
     found(changed, || format!("step {seq} of {id}"))
 }
 
+pub(super) fn note_step(
+    connection: &Connection,
+    id: OperationId,
+    outcome: &str,
+) -> Result<(), Fault> {
+    require(connection, id, Phase::Running, |from| !from.is_end())?;
+    let sql = "UPDATE steps SET outcome = ? WHERE operation = ? AND state = 'running'";
+    connection.prepare_cached(sql)?.execute(params![outcome, id.0])?;
+    Ok(())
+}
+
 pub(super) fn finish(
     connection: &Connection,
     id: OperationId,
@@ -118,8 +129,11 @@ pub(super) fn finish(
     require(connection, id, phase, |from| phase.is_end() && !from.is_end())?;
     let state = if phase == Phase::Done { StepState::Done } else { StepState::Failed };
     let why = cause.filter(|_| phase != Phase::Done).map(|cause| &cause.text);
-    let sql = "UPDATE steps SET state = ?, finished = ?, outcome = ?
-               WHERE operation = ? AND state = 'running'";
+    let sql = "UPDATE steps SET state = ?1, finished = ?2, outcome = CASE
+                   WHEN ?3 IS NULL THEN outcome
+                   WHEN outcome IS NULL THEN ?3
+                   ELSE ?3 || char(10) || outcome END
+               WHERE operation = ?4 AND state = 'running'";
     connection.prepare_cached(sql)?.execute(params![state.as_str(), at.0, why, id.0])?;
     skip_unfinished(connection, id, at, "the operation ended before it")?;
     let sql = "UPDATE operations SET phase = ?, finished = ?, cause_code = ?, cause_text = ?

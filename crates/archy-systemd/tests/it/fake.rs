@@ -261,6 +261,10 @@ impl FakeService {
     fn memory_current(&self) -> u64 {
         u64::MAX
     }
+    #[zbus(property, name = "TimeoutStopUSec")]
+    fn timeout_stop(&self) -> u64 {
+        120_000_000
+    }
     #[zbus(property, name = "CPUUsageNSec")]
     fn cpu_usage_nsec(&self) -> u64 {
         55

@@ -21,6 +21,8 @@ async fn a_unit_is_read() {
     assert_eq!(web.restarts, 4);
     let usage = fake.manager.usage("web.service").await.unwrap();
     assert_eq!((usage.memory, usage.cpu_nanos), (None, Some(55)));
+    let limit = fake.manager.stop_limit("web.service").await.unwrap();
+    assert_eq!(limit, Some(Duration::from_secs(120)));
     // what is not in memory is not asked for more
     let names = ["web.service", "unloaded.service", "missing.service", "queued.service"];
     let many = fake.manager.units(&names).await.unwrap();

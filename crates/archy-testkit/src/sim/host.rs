@@ -197,11 +197,11 @@ impl Containers for SimHost {
         .await
     }
 
-    async fn remove_container(&self, name: &str) -> HostResult<()> {
+    async fn remove_container(&self, name: &str, limit: Duration) -> HostResult<()> {
         let (name, sim) = (name.to_owned(), self.sim.clone());
         let text = format!("remove container {name}");
         self.call(Class::Podman, text, move |fake| async move {
-            fake.remove_container(&name).await?;
+            fake.remove_container(&name, limit).await?;
             sim.model().ports.remove(&name);
             Ok(())
         })
@@ -398,11 +398,11 @@ impl Files for SimHost {
         .await
     }
 
-    async fn purge_data(&self, app: &Manifest) -> HostResult<()> {
-        let (app, sim) = (app.clone(), self.sim.clone());
-        self.call(Class::Podman, format!("purge {}", app.id), move |fake| async move {
-            fake.purge_data(&app).await?;
-            let own = format!("directory {}/", app.id);
+    async fn purge_data(&self, app: &AppId, containers: &[String]) -> HostResult<()> {
+        let (app, containers, sim) = (app.clone(), containers.to_vec(), self.sim.clone());
+        self.call(Class::Podman, format!("purge {app}"), move |fake| async move {
+            fake.purge_data(&app, &containers).await?;
+            let own = format!("directory {app}/");
             sim.model().data.retain(|place, _| !place.starts_with(&own));
             Ok(())
         })

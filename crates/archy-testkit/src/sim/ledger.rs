@@ -1,6 +1,10 @@
 //! The ledger of a simulation: every write is first in memory, then on the disk, then answered.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use archy_engine::ports::{Ending, Ledger, OpenOperation, Previous};
+use archy_manifest::Manifest;
 use archy_plan::{DesiredApp, Plan};
 use archy_types::{Actor, AppId, Cause, OperationId, Timestamp, UserError};
 
@@ -98,6 +102,10 @@ impl Ledger for SimLedger {
         self.sim.books.previous().await
     }
 
+    async fn former(&self, app: &AppId) -> Result<Vec<Arc<Manifest>>, UserError> {
+        self.sim.books.former(app).await
+    }
+
     async fn forget_previous(&self, app: &AppId) -> Result<(), UserError> {
         let line = format!("journal: forget what {app} was");
         self.write(line, self.sim.books.forget_previous(app)).await
@@ -155,6 +163,24 @@ impl Ledger for SimLedger {
         self.refuse_ended(operation)?;
         let line = format!("journal: {operation} begins {seq}. {text}");
         self.write(line, self.sim.books.step(operation, seq, text, now)).await
+    }
+
+    async fn said(&self, operation: OperationId, text: &str) -> Result<(), UserError> {
+        let line = format!("journal: what a step of {operation} said");
+        self.write(line, self.sim.books.said(operation, text)).await
+    }
+
+    async fn hooked(&self) -> Result<BTreeMap<AppId, BTreeMap<String, String>>, UserError> {
+        self.sim.books.hooked().await
+    }
+
+    async fn note_hooked(
+        &self,
+        app: &AppId,
+        containers: &BTreeMap<String, String>,
+    ) -> Result<(), UserError> {
+        let line = format!("journal: hooks of {app} have run");
+        self.write(line, self.sim.books.note_hooked(app, containers)).await
     }
 
     async fn finish(

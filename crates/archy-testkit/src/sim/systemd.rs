@@ -332,6 +332,7 @@ fn set(model: &mut Model, unit: &str, active: ActiveState, sub: &str) {
         restarts: 0,
         active_since: None,
         inactive_since: None,
+        last_words: None,
     });
     entry.active = active;
     sub.clone_into(&mut entry.sub);

@@ -9,7 +9,7 @@ use archy_plan::observed::{ContainerState, FileState};
 use archy_plan::{DesiredApp, Known, Observed, Step, Strangers};
 use archy_quadlet::HostFacts;
 use archy_testkit::Model;
-use archy_types::{Cause, Digest, Health, Timestamp};
+use archy_types::{AppId, Cause, Digest, Health, Timestamp};
 
 /// Bytes in a MiB.
 const MIB: u64 = 1 << 20;
@@ -21,6 +21,8 @@ pub(crate) struct Host {
     facts: HostFacts,
     strangers: Strangers,
     unpullable: BTreeSet<String>,
+    /// Containers in which hooks ran.
+    hooked: BTreeMap<AppId, BTreeMap<String, String>>,
     /// Facts that cannot be seen, with the reason.
     unknown: BTreeMap<String, String>,
     disk_free: u64,
@@ -36,6 +38,7 @@ impl Host {
             facts: archy_testkit::host::facts(),
             strangers: Strangers::default(),
             unpullable: BTreeSet::new(),
+            hooked: BTreeMap::new(),
             unknown: BTreeMap::new(),
             disk_free: 100 * 1024 * MIB,
             now: 0,
@@ -157,6 +160,8 @@ impl Host {
             secret_files: self.seen("secret-files", &model.secret_files),
             app_files: self.seen("app-files", &model.app_files),
             snapshots: Known::Yes(BTreeMap::new()),
+            left: archy_plan::observed::Left::default(),
+            hooked: self.hooked.clone(),
             data_sizes: BTreeMap::new(),
             foreign: archy_plan::adopt::Foreign::default(),
             listening: self.seen("listening", &model.foreign_ports),
@@ -204,11 +209,16 @@ impl Host {
                 self.model.unit_files.remove(file_name);
             }
             Step::Reload => self.model.reload(),
-            Step::RemoveContainer { name } => drop(self.model.containers.remove(name)),
+            Step::RemoveContainer { name, .. } => drop(self.model.containers.remove(name)),
             Step::RemoveNetwork { name } => drop(self.model.networks.remove(name)),
             Step::PurgeVolume { name } => drop(self.model.volumes.remove(name)),
             Step::PurgeData => drop(self.model.app_files.remove(&app.manifest.id)),
-            Step::RunHook { .. } | Step::AwaitReady { .. } => {}
+            step if archy_plan::settles(step) => {
+                let id = &app.manifest.id;
+                let running = archy_plan::running_containers(id, &self.observe());
+                self.hooked.insert(id.clone(), running.context("its containers are not known")?);
+            }
+            Step::RunHook { .. } => {}
             Step::Snapshot { .. }
             | Step::RestoreSnapshot { .. }
             | Step::Soak { .. }
