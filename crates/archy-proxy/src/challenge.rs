@@ -28,6 +28,12 @@ pub(crate) enum Say {
     Welcome,
     /// The password was wrong.
     Wrong,
+    /// A code of the second factor is needed.
+    Code,
+    /// That code was wrong.
+    WrongCode,
+    /// The password was typed too long ago.
+    Expired,
     /// Too many were.
     TooMany(Duration),
     /// There is none yet.
@@ -44,9 +50,9 @@ pub(crate) fn wants_page(method: &Method, headers: &HeaderMap) -> bool {
 }
 
 /// Nobody passes without a session.
-pub(crate) fn denied(rule: &Rule, page: bool, next: &str) -> Response<Outgoing> {
+pub(crate) fn denied(rule: &Rule, page: bool, many: bool, next: &str) -> Response<Outgoing> {
     if page {
-        return login_page(rule, Say::Welcome, next);
+        return login_page(rule, Say::Welcome, many, next);
     }
     let body = r#"{"error":{"code":"session-missing","message":"This port needs a session of the dashboard."}}"#;
     let mut response = text(StatusCode::UNAUTHORIZED, "application/json", body.to_owned());
@@ -55,40 +61,82 @@ pub(crate) fn denied(rule: &Rule, page: bool, next: &str) -> Response<Outgoing> 
     response
 }
 
-/// The page to log in.
-pub(crate) fn login_page(rule: &Rule, say: Say, next: &str) -> Response<Outgoing> {
-    let (status, words) = match say {
-        Say::Welcome => (StatusCode::UNAUTHORIZED, String::new()),
-        Say::Wrong => (StatusCode::UNAUTHORIZED, "That password is not right.".to_owned()),
-        Say::TooMany(wait) => (
-            StatusCode::TOO_MANY_REQUESTS,
-            format!("Too many attempts. Try again in {} seconds.", wait.as_secs().max(1)),
-        ),
-        Say::NotSetUp => (
-            StatusCode::UNAUTHORIZED,
-            "This node has no password yet. Set one on the dashboard first.".to_owned(),
-        ),
-        Say::Failed => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "The password could not be checked. Try again.".to_owned(),
-        ),
-    };
+/// A page of somebody else's does not write here.
+pub(crate) fn foreign() -> Response<Outgoing> {
+    let body = r#"{"error":{"code":"origin-refused","message":"A page of another app or site may not do this."}}"#;
+    text(StatusCode::FORBIDDEN, "application/json", body.to_owned())
+}
+
+/// Not everybody with a session may use every app.
+pub(crate) fn not_theirs(rule: &Rule, wants: bool) -> Response<Outgoing> {
+    let words = "You may not use this app. Whoever looks after this node can allow it.";
+    if wants {
+        let body = format!("<h1>{}</h1><p>{words}</p>", escape(&rule.title));
+        return page(StatusCode::FORBIDDEN, &rule.title, &body);
+    }
+    let body = format!(r#"{{"error":{{"code":"app-not-allowed","message":"{words}"}}}}"#);
+    text(StatusCode::FORBIDDEN, "application/json", body)
+}
+
+/// A script of the gate's.
+pub(crate) fn script(text_of_it: &'static str) -> Response<Outgoing> {
+    text(StatusCode::OK, "text/javascript; charset=utf-8", text_of_it.to_owned())
+}
+
+/// The page to log in; with `many` users it asks for a name.
+pub(crate) fn login_page(rule: &Rule, say: Say, many: bool, next: &str) -> Response<Outgoing> {
+    let (status, words) = words(say);
     let words = match words.as_str() {
         "" => words,
         _ => format!("<p class=\"error\" role=\"alert\">{}</p>", escape(&words)),
     };
+    let (lead, fields) = match say {
+        Say::Code | Say::WrongCode => {
+            ("Enter the code of your authenticator app.", CODE.to_owned())
+        }
+        _ if many => ("Log in to this node to open it.", format!("{NAME}{PASSWORD}")),
+        _ => ("Log in to this node to open it.", PASSWORD.to_owned()),
+    };
     let body = format!(
-        "<h1>{title}</h1><p>Log in to this node to open it.</p>{words}\
+        "<h1>{title}</h1><p>{lead}</p>{words}\
          <form method=\"post\" action=\"{LOGIN}\">\
-         <input type=\"hidden\" name=\"next\" value=\"{next}\">\
-         <label for=\"password\">Password</label>\
-         <input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" \
-         required autofocus maxlength=\"1024\">\
+         <input type=\"hidden\" name=\"next\" value=\"{next}\">{fields}\
          <button type=\"submit\">Log in</button></form>",
         title = escape(&rule.title),
         next = escape(next),
     );
     page(status, &rule.title, &body)
+}
+
+const NAME: &str = "<label for=\"user\">Name</label>\
+    <input id=\"user\" name=\"user\" autocomplete=\"username\" maxlength=\"64\" placeholder=\"owner\">";
+const PASSWORD: &str = "<label for=\"password\">Password</label>\
+    <input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" \
+    required autofocus maxlength=\"1024\">";
+const CODE: &str = "<label for=\"code\">Code</label>\
+    <input id=\"code\" name=\"code\" autocomplete=\"one-time-code\" required autofocus \
+    maxlength=\"64\">";
+
+fn words(say: Say) -> (StatusCode, String) {
+    let (status, words) = match say {
+        Say::Welcome | Say::Code => (StatusCode::UNAUTHORIZED, ""),
+        Say::Wrong => (StatusCode::UNAUTHORIZED, "That name or password is not right."),
+        Say::WrongCode => (StatusCode::UNAUTHORIZED, "That code is not right."),
+        Say::Expired => (StatusCode::UNAUTHORIZED, "That took too long. Begin again."),
+        Say::NotSetUp => (
+            StatusCode::UNAUTHORIZED,
+            "This node has no password yet. Set one on the dashboard first.",
+        ),
+        Say::Failed => {
+            (StatusCode::SERVICE_UNAVAILABLE, "The password could not be checked. Try again.")
+        }
+        Say::TooMany(wait) => {
+            let seconds = wait.as_secs().max(1);
+            let words = format!("Too many attempts. Try again in {seconds} seconds.");
+            return (StatusCode::TOO_MANY_REQUESTS, words);
+        }
+    };
+    (status, words.to_owned())
 }
 
 /// The app is not there.

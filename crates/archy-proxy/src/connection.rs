@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{self, HeaderMap};
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -16,7 +16,9 @@ use tokio::net::TcpStream;
 use crate::challenge::{self, Say};
 use crate::forward::{self, From, Outgoing};
 use crate::gate::Shared;
-use crate::rule::{Access, Doorkeeper, Login, Rule};
+use crate::origin::may_write;
+use crate::page;
+use crate::rule::{Access, Doorkeeper, Login, Rule, Secret, Typed, Who};
 
 /// First byte of a TLS handshake record (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: u8 = 22;
@@ -95,23 +97,47 @@ async fn answer<D: Doorkeeper>(
         return own(shared, rule, from, request).await;
     }
     let asks = gated || rule.identity_header.is_some();
-    let visitor = if asks { shared.keeper.visitor(request.headers()) } else { None };
+    let who = if asks { shared.keeper.who(request.headers(), &rule.app) } else { Who::Stranger };
     let page = challenge::wants_page(request.method(), request.headers());
-    if gated && visitor.is_none() {
-        let next = challenge::place(request.uri());
-        return match secure_place(shared, from, request.headers(), next) {
+    if gated && let Some(refusal) = refusal(shared, rule, from, &request, &who, page) {
+        return refusal;
+    }
+    if let (Some(nostr), page::PROVIDER) = (&rule.page.nostr, request.uri().path()) {
+        return challenge::script(nostr.script);
+    }
+    let visitor = if let Who::Visitor(visitor) = &who { Some(visitor) } else { None };
+    let names = shared.names;
+    match forward::forward(&shared.client, rule, names, from, visitor, request, &shared.stop).await
+    {
+        Ok(response) => response,
+        Err(why) => challenge::absent(rule, why, &shared.keeper.absence(&rule.app), page),
+    }
+}
+
+/// Why a request does not pass a gated port.
+fn refusal<D: Doorkeeper>(
+    shared: &Shared<D>,
+    rule: &Rule,
+    from: From,
+    request: &Request<Incoming>,
+    who: &Who,
+    page: bool,
+) -> Option<Response<Outgoing>> {
+    let next = challenge::place(request.uri());
+    match who {
+        Who::Visitor(_) => {
+            let headers = request.headers();
+            let may = may_write(request.method(), request.uri(), headers, &rule.siblings);
+            (!may).then(challenge::foreign)
+        }
+        Who::NotTheirs => Some(challenge::not_theirs(rule, page)),
+        Who::Stranger => Some(match secure_place(shared, from, request.headers(), next) {
             // a password is not typed where it can be read
             Some(place) if page => {
                 challenge::redirect(StatusCode::TEMPORARY_REDIRECT, &place, Vec::new())
             }
-            _ => challenge::denied(rule, page, next),
-        };
-    }
-    let who = visitor.as_ref();
-    let names = shared.names;
-    match forward::forward(&shared.client, rule, names, from, who, request, &shared.stop).await {
-        Ok(response) => response,
-        Err(why) => challenge::absent(rule, why, &shared.keeper.absence(&rule.app), page),
+            _ => challenge::denied(rule, page, shared.keeper.asks_name(), next),
+        }),
     }
 }
 
@@ -140,7 +166,7 @@ async fn own<D: Doorkeeper>(
         (Method::GET | Method::HEAD, challenge::STYLE) => challenge::style(),
         (Method::POST, challenge::LOGIN) => login(shared, rule, from, request).await,
         (Method::GET | Method::HEAD, challenge::LOGIN) => {
-            challenge::login_page(rule, Say::Welcome, "/")
+            challenge::login_page(rule, Say::Welcome, shared.keeper.asks_name(), "/")
         }
         _ => {
             let body = "Not found.\n".to_owned();
@@ -155,13 +181,15 @@ async fn login<D: Doorkeeper>(
     from: From,
     request: Request<Incoming>,
 ) -> Response<Outgoing> {
-    if !same_origin(request.headers(), request.uri()) {
+    if !may_write(request.method(), request.uri(), request.headers(), &[]) {
         let body = "The form is not of this page.\n".to_owned();
         return challenge::text(StatusCode::FORBIDDEN, "text/plain; charset=utf-8", body);
     }
-    let read = Limited::new(request.into_body(), MAX_FORM).collect();
+    let (head, body) = request.into_parts();
+    let headers = head.headers;
+    let read = Limited::new(body, MAX_FORM).collect();
     let Ok(Ok(body)) = tokio::time::timeout(FORM_DEADLINE, read).await else {
-        return challenge::login_page(rule, Say::Failed, "/");
+        return challenge::login_page(rule, Say::Failed, shared.keeper.asks_name(), "/");
     };
     let body = body.to_bytes();
     let field = |name: &str| {
@@ -170,24 +198,29 @@ async fn login<D: Doorkeeper>(
     };
     let next = field("next").unwrap_or_default();
     let next = challenge::safe_next(&next);
-    let password = field("password").unwrap_or_default();
-    let say = match shared.keeper.login(from.address, password, from.secure).await {
+    let user = field("user").filter(|user| !user.trim().is_empty());
+    let typed = match field("code") {
+        Some(code) => Typed::Code(Secret(code)),
+        None => Typed::Password { user, password: Secret(field("password").unwrap_or_default()) },
+    };
+    let coded = matches!(typed, Typed::Code(_));
+    let many = shared.keeper.asks_name();
+    let login = shared.keeper.login(from.address, &headers, typed, from.secure).await;
+    let (say, cookies) = match login {
         Login::Welcome(cookies) => {
             return challenge::redirect(StatusCode::SEE_OTHER, next, cookies);
         }
-        Login::Wrong => Say::Wrong,
-        Login::TooMany(wait) => Say::TooMany(wait),
-        Login::NotSetUp => Say::NotSetUp,
-        Login::Failed => Say::Failed,
+        Login::Code(cookies) => (Say::Code, cookies),
+        Login::Wrong if coded => (Say::WrongCode, Vec::new()),
+        Login::Wrong => (Say::Wrong, Vec::new()),
+        Login::Expired => (Say::Expired, Vec::new()),
+        Login::TooMany(wait) => (Say::TooMany(wait), Vec::new()),
+        Login::NotSetUp => (Say::NotSetUp, Vec::new()),
+        Login::Failed => (Say::Failed, Vec::new()),
     };
-    challenge::login_page(rule, say, next)
-}
-
-/// True unless a browser says that another page sent the form.
-fn same_origin(headers: &HeaderMap, uri: &Uri) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN) else { return true };
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let host = host.or_else(|| uri.authority().map(http::uri::Authority::as_str));
-    let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
-    origin.zip(host).is_some_and(|((_, origin), host)| origin.eq_ignore_ascii_case(host))
+    let mut response = challenge::login_page(rule, say, many, next);
+    for cookie in cookies {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
 }

@@ -15,10 +15,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio_util::sync::CancellationToken;
 
 use crate::headers::{self, Names};
+use crate::page::Wish;
 use crate::rule::{Rule, Visitor};
+use crate::splice::Passed;
 
 /// What is answered: the app's own stream, or a text of the gate.
-pub(crate) type Outgoing = Either<Incoming, Full<Bytes>>;
+pub(crate) type Outgoing = Either<Passed, Full<Bytes>>;
 
 /// Keeps connections to apps.
 pub(crate) type Client = hyper_util::client::legacy::Client<HttpConnector, Incoming>;
@@ -72,6 +74,7 @@ pub(crate) async fn forward(
     let upgrade = headers::asks_upgrade(request.headers()) && request.version() == Version::HTTP_11;
     let ours = upgrade.then(|| hyper::upgrade::on(&mut request));
     prepare(&mut request, rule, names, from, visitor);
+    let wish = Wish::of(&mut request, &rule.page, from.secure);
     let mut response = match tokio::time::timeout(ANSWER, client.request(request)).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => {
@@ -87,7 +90,9 @@ pub(crate) async fn forward(
     }
     headers::strip_hop(response.headers_mut());
     headers::rename_cookies(response.headers_mut(), names, rule.port);
-    Ok(response.map(Either::Left))
+    let status = response.status();
+    let splice = wish.and_then(|wish| wish.shape(status, response.headers_mut(), rule));
+    Ok(response.map(|body| Either::Left(Passed::new(body, splice))))
 }
 
 /// Makes of a visitor's request the one that the app sees.

@@ -12,10 +12,15 @@ mod connection;
 mod forward;
 mod gate;
 mod headers;
+mod origin;
+mod page;
+mod policy;
 mod rule;
 mod slots;
+mod splice;
 
 pub use gate::{Gate, Limits, Listening};
 pub use headers::Names;
-pub use rule::{Access, Doorkeeper, Login, Rule, Visitor};
+pub use page::PROVIDER;
+pub use rule::{Access, Doorkeeper, Login, Nostr, Page, Rule, Secret, Typed, Visitor, Who};
 pub use slots::{Slot, Slots};

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use archy_proxy::{Access, Limits};
+use archy_proxy::{Access, Limits, Page};
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{Request, Response, StatusCode};
@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use stand::{DEADLINE, Stand};
+use stand::{DEADLINE, NOSTR, Stand};
 
 const COOKIE: &str = "session=good; theme=dark";
 
@@ -255,4 +255,111 @@ async fn whoever_says_nothing_is_sent_away() {
         let end = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut rest)).await;
         assert!(end.is_ok(), "{words:?} is waited for");
     }
+}
+
+#[tokio::test]
+async fn a_page_gets_the_signer_and_may_be_framed_by_this_node() {
+    let page = Page { allow_frame: true, nostr: Some(NOSTR) };
+    let stand = Stand::changing(page).await;
+    let request = get("/page").header("cookie", COOKIE).header("accept", "text/html");
+    let request = request.header("accept-encoding", "gzip").header("if-none-match", "\"1\"");
+    let response = send(stand.at, empty(request)).await;
+    let headers = response.headers().clone();
+    let body = text(response).await;
+    let nonce = body.split("nonce=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let tag = format!(
+        "<title>t</title><script src=\"/nostr-provider.js\" data-app-id=\"photos\" data-no-nip98 \
+         nonce=\"{nonce}\"></script></head>"
+    );
+    assert!(body.contains(&tag) && body.ends_with("own</body></html>"), "{body}");
+    let policies: Vec<&str> = headers
+        .get_all("content-security-policy")
+        .iter()
+        .map(|line| line.to_str().unwrap())
+        .collect();
+    let wanted = format!(
+        "default-src 'none'; script-src 'nonce-own' 'nonce-{nonce}'; frame-ancestors 'self' \
+         https://node.local:* http://node.local:*; frame-src http://node.local/nostr-signer"
+    );
+    let frames = "frame-ancestors 'self' https://node.local:* http://node.local:*";
+    assert_eq!(policies, [wanted.as_str(), frames]);
+    assert_eq!(headers["cache-control"], "no-store");
+    for gone in ["x-frame-options", "etag", "content-length"] {
+        assert!(!headers.contains_key(gone), "{gone}");
+    }
+    let script = send(stand.at, empty(get("/nostr-provider.js").header("cookie", COOKIE))).await;
+    assert_eq!(script.headers()["content-type"], "text/javascript; charset=utf-8");
+    assert_eq!(script.headers()["cache-control"], "no-store");
+    assert_eq!(text(script).await, NOSTR.script);
+    // what a script asks for is no page
+    let asked = get("/page").header("cookie", COOKIE).header("accept", "*/*");
+    let asked = text(send(stand.at, empty(asked)).await).await;
+    assert!(!asked.contains("nostr-provider"), "{asked}");
+}
+
+#[tokio::test]
+async fn pages_are_left_alone_unless_their_manifest_asks() {
+    let stand = Stand::new(Access::Gated).await;
+    let request = get("/page").header("cookie", COOKIE).header("accept", "text/html");
+    let response = send(stand.at, empty(request)).await;
+    assert_eq!(response.headers()["x-frame-options"], "DENY");
+    assert_eq!(response.headers()["etag"], "\"1\"");
+    assert!(!text(response).await.contains("nostr-provider"));
+    let own = send(stand.at, empty(get("/nostr-provider.js").header("cookie", COOKIE))).await;
+    assert!(text(own).await.starts_with("GET /nostr-provider.js"));
+}
+
+#[tokio::test]
+async fn pages_of_other_apps_do_not_write_nor_open_web_sockets() {
+    let stand = Stand::new(Access::Gated).await;
+    let post = |origin: &str| {
+        let request = Request::post("/count").header("host", "node.local:8080");
+        request.header("cookie", COOKIE).header("origin", origin).body(Full::new(Bytes::from("x")))
+    };
+    let foreign = send(stand.at, post("http://node.local:8081").unwrap()).await;
+    assert_eq!(foreign.status(), StatusCode::FORBIDDEN);
+    assert!(text(foreign).await.contains("origin-refused"));
+    for origin in ["http://node.local:8080", "https://node.local:9999"] {
+        assert_eq!(
+            send(stand.at, post(origin).unwrap()).await.status(),
+            StatusCode::OK,
+            "{origin}"
+        );
+    }
+    let socket = get("/ws").header("cookie", COOKIE).header("origin", "http://node.local:8081");
+    let socket = socket.header("upgrade", "websocket").header("connection", "upgrade");
+    let socket = socket.header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    assert_eq!(send(stand.at, empty(socket)).await.status(), StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_user_gets_into_the_apps_that_are_theirs() {
+    let stand = Stand::new(Access::Gated).await;
+    let asks = get("/").header("cookie", "session=other");
+    let refused = send(stand.at, empty(asks)).await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    assert!(text(refused).await.contains("app-not-allowed"));
+    let page = get("/").header("cookie", "session=other").header("accept", "text/html");
+    let page = text(send(stand.at, empty(page)).await).await;
+    assert!(page.contains("You may not use this app"), "{page}");
+}
+
+#[tokio::test]
+async fn a_second_factor_is_asked_for_on_an_apps_port_as_well() {
+    let stand = Stand::new(Access::Gated).await;
+    let post = |body: &'static str, cookie: &str| {
+        let form = Request::post("/.archipelago/login").header("host", "node.local:8080");
+        let form =
+            form.header("cookie", cookie).body(Full::new(Bytes::from_static(body.as_bytes())));
+        send(stand.at, form.unwrap())
+    };
+    let first = post("password=two&next=/x", "").await;
+    assert_eq!(first.headers()["set-cookie"], "session=half; Path=/");
+    let page = text(first).await;
+    assert!(page.contains("name=\"code\"") && page.contains("value=\"/x\""), "{page}");
+    let wrong = text(post("code=000000&next=/x", "session=half").await).await;
+    assert!(wrong.contains("That code is not right"), "{wrong}");
+    let right = post("code=123456&next=/x", "session=half").await;
+    assert_eq!(right.headers()["location"], "/x");
+    assert_eq!(right.headers()["set-cookie"], "session=good; Path=/");
 }

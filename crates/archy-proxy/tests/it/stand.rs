@@ -5,7 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use archy_proxy::{Access, Doorkeeper, Gate, Limits, Login, Names, Rule, Visitor};
+use archy_proxy::{
+    Access, Doorkeeper, Gate, Limits, Login, Names, Nostr, Page, Rule, Secret, Typed, Visitor, Who,
+};
 use archy_types::AppId;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -18,6 +20,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub(crate) const NOSTR: Nostr = Nostr { script: "window.nostr = {};", login: false };
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Lets in whoever has the cookie `session=good`; the password is `right`.
@@ -25,17 +28,40 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 pub(crate) struct Keeper;
 
 impl Doorkeeper for Keeper {
-    fn visitor(&self, headers: &HeaderMap) -> Option<Visitor> {
-        let mut cookies = headers.get_all("cookie").iter().filter_map(|line| line.to_str().ok());
-        let good = cookies.any(|line| line.split("; ").any(|pair| pair == "session=good"));
-        good.then(|| Visitor { user: "owner".to_owned() })
+    fn who(&self, headers: &HeaderMap, _: &AppId) -> Who {
+        let has = |wanted: &str| {
+            let mut lines = headers.get_all("cookie").iter().filter_map(|line| line.to_str().ok());
+            lines.any(|line| line.split("; ").any(|pair| pair == wanted))
+        };
+        match () {
+            () if has("session=good") => Who::Visitor(Visitor { user: "owner".to_owned() }),
+            () if has("session=other") => Who::NotTheirs,
+            () => Who::Stranger,
+        }
     }
 
-    fn login(&self, _: IpAddr, password: String, _: bool) -> BoxFuture<'static, Login> {
-        let login = match password.as_str() {
-            "right" => Login::Welcome(vec![HeaderValue::from_static("session=good; Path=/")]),
-            "often" => Login::TooMany(Duration::from_secs(7)),
-            _ => Login::Wrong,
+    fn asks_name(&self) -> bool {
+        false
+    }
+
+    fn login(
+        &self,
+        _: IpAddr,
+        headers: &HeaderMap,
+        typed: Typed,
+        _: bool,
+    ) -> BoxFuture<'static, Login> {
+        let halfway = headers.get("cookie").is_some_and(|line| line == "session=half");
+        let welcome = || Login::Welcome(vec![HeaderValue::from_static("session=good; Path=/")]);
+        let login = match typed {
+            Typed::Password { password: Secret(password), .. } => match password.as_str() {
+                "right" => welcome(),
+                "two" => Login::Code(vec![HeaderValue::from_static("session=half; Path=/")]),
+                "often" => Login::TooMany(Duration::from_secs(7)),
+                _ => Login::Wrong,
+            },
+            Typed::Code(Secret(code)) if halfway && code == "123456" => welcome(),
+            Typed::Code(_) => Login::Wrong,
         };
         Box::pin(async move { login })
     }
@@ -71,6 +97,14 @@ impl Stand {
         Self::with(access, Limits::default(), None).await
     }
 
+    /// Before pages that are changed.
+    pub(crate) async fn changing(page: Page) -> Self {
+        let mut stand = Self::new(Access::Gated).await;
+        stand.rule.page = page;
+        stand.gate.set(std::slice::from_ref(&stand.rule), &[Ipv4Addr::LOCALHOST.into()]);
+        stand
+    }
+
     pub(crate) async fn with(
         access: Access,
         limits: Limits,
@@ -86,6 +120,8 @@ impl Stand {
             upstream,
             access,
             identity_header: Some("x-visitor".parse().unwrap()),
+            page: Page::default(),
+            siblings: vec![port, 9999],
         };
         let names = Names(&["session", "csrf_token"]);
         let mut gate = Gate::new(Keeper, names, limits, tls, stop.clone(), TaskTracker::new());
@@ -124,35 +160,37 @@ fn full(text: String) -> Body {
     http_body_util::Full::new(Bytes::from(text)).boxed()
 }
 
+/// A WebSocket that says again what it is told.
+fn echo(request: &mut Request<Incoming>) -> Response<Body> {
+    use futures_util::{SinkExt as _, StreamExt as _};
+    let key = request.headers()["sec-websocket-key"].as_bytes().to_vec();
+    let accept = tokio_tungstenite::tungstenite::handshake::derive_accept_key(&key);
+    let upgrade = hyper::upgrade::on(request);
+    tokio::spawn(async move {
+        let io = TokioIo::new(upgrade.await.unwrap());
+        let role = tokio_tungstenite::tungstenite::protocol::Role::Server;
+        let mut socket = tokio_tungstenite::WebSocketStream::from_raw_socket(io, role, None).await;
+        while let Some(Ok(message)) = socket.next().await {
+            if message.is_text() {
+                socket.send(message).await.unwrap();
+            }
+        }
+    });
+    Response::builder()
+        .status(101)
+        .header("upgrade", "websocket")
+        .header("connection", "upgrade")
+        .header("sec-websocket-accept", accept)
+        .body(full(String::new()))
+        .unwrap()
+}
+
 async fn answer(
     mut request: Request<Incoming>,
     second: Arc<Notify>,
 ) -> Result<Response<Body>, Infallible> {
     let response = match request.uri().path() {
-        "/ws" => {
-            let key = request.headers()["sec-websocket-key"].as_bytes().to_vec();
-            let accept = tokio_tungstenite::tungstenite::handshake::derive_accept_key(&key);
-            let upgrade = hyper::upgrade::on(&mut request);
-            tokio::spawn(async move {
-                use futures_util::{SinkExt as _, StreamExt as _};
-                let io = TokioIo::new(upgrade.await.unwrap());
-                let role = tokio_tungstenite::tungstenite::protocol::Role::Server;
-                let mut socket =
-                    tokio_tungstenite::WebSocketStream::from_raw_socket(io, role, None).await;
-                while let Some(Ok(message)) = socket.next().await {
-                    if message.is_text() {
-                        socket.send(message).await.unwrap();
-                    }
-                }
-            });
-            Response::builder()
-                .status(101)
-                .header("upgrade", "websocket")
-                .header("connection", "upgrade")
-                .header("sec-websocket-accept", accept)
-                .body(full(String::new()))
-                .unwrap()
-        }
+        "/ws" => echo(&mut request),
         "/events" => Response::new(events(second)),
         "/count" => {
             let (mut bytes, mut body) = (0, request.into_body());
@@ -165,6 +203,16 @@ async fn answer(
             let own = Response::builder().header("set-cookie", "session=own; Path=/; HttpOnly");
             own.body(full(String::new())).unwrap()
         }
+        "/page" => Response::builder()
+            .header("content-type", "text/html; charset=utf-8")
+            .header("x-frame-options", "DENY")
+            .header(
+                "content-security-policy",
+                "default-src 'none'; script-src 'nonce-own'; frame-ancestors 'none'",
+            )
+            .header("etag", "\"1\"")
+            .body(full("<html><head><title>t</title></head><body>own</body></html>".to_owned()))
+            .unwrap(),
         "/denied" => {
             Response::builder().status(403).body(full("the app says no".to_owned())).unwrap()
         }
