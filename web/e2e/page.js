@@ -66,6 +66,44 @@ const steps = {
     await views(page, 'first visit, refused');
     await page.fill('#password-again', PASSWORD);
     await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Write down your recovery seed' }).waitFor();
+    await views(page, 'recovery seed');
+  },
+
+  async 'first visit: the seed is shown, the browser is closed half way, the words are checked'() {
+    const shown = async () => {
+      await button('Show the words').click();
+      await page.locator('[data-words] li').nth(23).waitFor();
+      return page.locator('[data-words] li span:last-child').allTextContents();
+    };
+    const words = await shown();
+    assert.equal(words.length, 24);
+    await views(page, 'the words');
+    await page.reload();
+    assert.deepEqual(await shown(), words, 'the same words until they are confirmed');
+    await button('I have written them down').click();
+    const fields = page.locator('[data-place]');
+    await fields.first().waitFor();
+    const places = await fields.evaluateAll((all) => all.map((one) => Number(one.dataset.place)));
+    for (const place of places) await page.fill(`#word-${place}`, 'zebra');
+    await page.keyboard.press('Enter');
+    await text('One of these words is another.').waitFor();
+    await views(page, 'words, refused');
+    for (const place of places) await page.fill(`#word-${place}`, words[place - 1]);
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Let your devices trust this node' }).waitFor();
+  },
+
+  async 'first visit: the certificate to trust, and then the empty node'() {
+    const print = await page.locator('[data-fingerprint]').textContent();
+    assert.match(print, /^([0-9A-F]{2}:){31}[0-9A-F]{2}$/);
+    await views(page, 'trust');
+    const how = await context.newPage();
+    await how.goto(new URL('/trust', address).href);
+    assert.equal((await how.locator('.print').textContent()).trim(), print);
+    await views(how, 'how to trust');
+    await how.close();
+    await button('Go to my node').click();
     await page.getByRole('heading', { name: 'Nothing is installed yet' }).waitFor();
     await text('Our house').waitFor();
     await page.getByText('Live', { exact: true }).waitFor();

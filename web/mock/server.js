@@ -13,6 +13,10 @@ const dist = fileURLToPath(new URL('../dist/site', import.meta.url));
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.png': 'image/png', '.woff2': 'font/woff2', '.webmanifest': 'application/manifest+json' };
 const policy = (host) => `default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; connect-src 'self'; img-src 'self' data:; manifest-src 'self'; worker-src 'self'; frame-src https://${host}:* http://${host}:*; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
 
+let steps = process.env.MOCK_FRESH === undefined ? { password: true, seed: 'confirmed', complete: true } : { password: true, seed: 'missing', complete: false }, totp = false;
+const WORDS24 = 'abandon ability able about above absent absorb abstract absurd abuse access accident account accuse achieve acid acoustic acquire across act action actor actress actual'.split(' ');
+const ca = () => ({ fingerprint: Array.from({ length: 32 }, (_, n) => (n * 7 % 256).toString(16).padStart(2, '0').toUpperCase()).join(':'), subject: 'Archipelago home a1b2c3d4', path: '/ca.crt', expires: Date.now() + 6e11, leaf: { own: true, names: ['home', 'home.local', 'localhost', '192.168.1.20'], expires: Date.now() + 3e10 }, public: null });
+const users = [{ name: 'owner', role: 'Admin', apps: null, owner: true, totp: false, passkeys: 1, created: null }, { name: 'ann', role: 'AppUser', apps: ['blog', 'files'], owner: false, totp: true, passkeys: 0, created: Date.now() - 9e8 }, { name: 'bob', role: 'Viewer', apps: null, owner: false, totp: false, passkeys: 0, created: Date.now() - 3e8 }];
 let owned = process.env.MOCK_FRESH === undefined, seq = 1, operation = 40, away = false;
 const state = process.env.MOCK_FRESH === undefined ? data.firstState() : { ...data.firstState(), 'package-data': {}, notices: [] };
 for (let n = 0; n < Number(process.env.MOCK_MANY ?? 0); n += 1) {
@@ -90,6 +94,24 @@ const methods = {
   'system.support': () => ({ files: [{ name: 'doctor.txt', about: 'all checks', text: 'ok\n', cut: false }] }),
   'system.stats': () => ({ at: Date.now(), cpu_percent: 14 + 9 * Math.sin(Date.now() / 9e3) + 4 * Math.random(), cpu_count: 4, load: [0.42, 0.38, 0.31], memory_total_bytes: 16.6e9, memory_available_bytes: 9.1e9 + 1e8 * Math.sin(Date.now() / 2e4), disk_total_bytes: 128e9, disk_free_bytes: 6.5e9, uptime_seconds: 912_345 }),
   'auth.changePassword': () => null,
+  'auth.whoami': () => ({ user: process.env.MOCK_GUEST ? 'ann' : 'owner', role: process.env.MOCK_GUEST ? 'AppUser' : 'Admin', apps: null }),
+  'auth.onboarding': () => steps, 'auth.completeOnboarding': () => { steps.complete = true; return steps; },
+  'seed.generate': () => ({ words: WORDS24, ask: [2, 9, 14, 21] }),
+  'seed.confirm': () => { steps.seed = 'confirmed'; return steps; }, 'seed.restore': () => { steps.seed = 'confirmed'; return steps; },
+  'system.node-ca': ca, 'system.node-ca.generate': ca,
+  'auth.apps': () => Object.values(state['package-data']).slice(0, 3).map((app) => ({ id: app.manifest.id, title: app.manifest.title, running: app.state === 'running', address: 'https://192.168.1.20:8080/' })),
+  'auth.totp.status': () => ({ enabled: totp, backup_codes_left: totp ? 8 : 0 }),
+  'auth.totp.setup': () => ({ secret: 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ', uri: 'otpauth://totp/Archipelago:home%20%28owner%29?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=Archipelago' }),
+  'auth.totp.enable': () => { totp = true; return { backup_codes: Array.from({ length: 10 }, (_, n) => `ABCD-EFGH-JK${n}M`) }; },
+  'auth.totp.backupCodes': () => ({ backup_codes: Array.from({ length: 10 }, (_, n) => `NPQR-STUV-WX${n}Z`) }), 'auth.totp.disable': () => { totp = false; return null; },
+  'auth.sessions': () => [{ id: 'a1', user: 'owner', role: 'Admin', created: Date.now() - 4e6, last_seen: Date.now() - 2e3, expires: Date.now() + 8e7, remote: '192.168.1.33, Firefox on Linux', current: true }, { id: 'b2', user: 'ann', role: 'AppUser', created: Date.now() - 9e7, last_seen: Date.now() - 6e6, expires: Date.now() + 8e7, remote: '192.168.1.40, Safari on iPhone', current: false }],
+  'auth.revokeSession': () => ({ revoked: 1 }), 'auth.listDeviceTokens': () => [{ id: 'c3', name: 'Backup script', user: 'owner', created: Date.now() - 9e8, last_used: Date.now() - 7e6 }],
+  'auth.createDeviceToken': () => ({ id: 'd4', token: 'archy_device_0123456789abcdef' }), 'auth.revokeDeviceToken': () => null,
+  'auth.passkey.list': () => [{ id: 'e5', name: 'Laptop', host: 'home.local', created: Date.now() - 5e8 }], 'auth.passkey.remove': () => null,
+  'users.list': () => users, 'users.delete': ({ name }) => { users.splice(users.findIndex((one) => one.name === name), 1); return null; },
+  'users.create': ({ name, role, apps }) => { const user = { name, role, apps, owner: false, totp: false, passkeys: 0, created: Date.now() }; users.push(user); return user; },
+  'users.update': ({ name, ...more }) => Object.assign(users.find((one) => one.name === name), more),
+  'auth.audit': ({ before }) => ({ entries: before ? [] : [{ seq: 3, at: Date.now() - 6e4, who: 'owner', from: '192.168.1.33, Firefox on Linux', what: 'package.restart', target: 'blog', outcome: 'ok' }, { seq: 2, at: Date.now() - 9e6, who: 'ann', from: '192.168.1.40, Safari on iPhone', what: 'auth.login', outcome: 'password-incorrect' }, { seq: 1, at: Date.now() - 8e7, who: 'unix socket, uid 1000', from: 'unix socket, uid 1000', what: 'package.install', target: 'mqtt', outcome: 'ok' }] }),
 };
 const WORDS = ['GET /wp-json/ 200 in 12 ms', 'cache hit for /feed', 'connection from 10.77.0.1 accepted', 'GET /health 200 in 1 ms', 'worker 3 took a job from the queue', 'warning: slow query (212 ms) in wp_posts'];
 const line = (n) => ({ ts: Date.now() - (80 - n) * 1700, service: ['main', 'database', 'cache'][n % 3], stream: n % 17 === 0 ? 'system' : 'stdout', line: WORDS[(n * 5) % WORDS.length] });
@@ -107,9 +129,11 @@ async function call(request, response, session) {
   if (method === 'auth.setup') { owned = true; answer(null, cookies); return; }
   if (method === 'auth.login') {
     if (params.password !== PASSWORD) refuse(response, 401, 'password-incorrect', 'Password Incorrect');
+    else if (totp) answer({ requires_totp: true, signer: false });
     else answer(null, cookies);
     return;
   }
+  if (method === 'auth.login.totp' || method === 'auth.login.backup') { answer(null, cookies); return; }
   if (method === 'auth.isSetup') { answer(owned); return; }
   if (!session) { refuse(response, 401, owned ? 'unauthorized' : 'not-set-up', 'Session required.'); return; }
   if (method === 'auth.logout') { answer(null, { 'set-cookie': ['session=; Max-Age=0; Path=/', 'csrf_token=; Max-Age=0; Path=/'] }); return; }

@@ -30,6 +30,7 @@ export const router = createRouter({
         { path: '', name: 'system', component: () => import('./features/system/Overview.vue') },
         { path: 'health', name: 'health', component: () => import('./features/system/Health.vue') },
         { path: 'activity', name: 'activity', component: () => import('./features/system/Activity.vue') },
+        { path: 'access', name: 'access', component: () => import('./features/system/Access.vue') },
         { path: 'settings', name: 'settings', component: () => import('./features/system/Settings.vue') },
       ],
     },

@@ -1,7 +1,7 @@
 //! Everything that a request may use.
 
 use std::net::Ipv4Addr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use archy_api::state::{Notice, ServerInfo};
 use archy_store::Store;
@@ -9,11 +9,15 @@ use archy_types::{OperationId, Timestamp, UserError};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{Limiter, Sessions, UserFile};
+use crate::auth::login::{self, Half};
+use crate::auth::onboarding::Onboarding;
+use crate::auth::totp::SecondFactor;
+use crate::auth::{Audit, Limiter, Pending, Sessions, TokenFile, UserFile, passkeys::Passkeys};
 use crate::catalog::Catalog;
 use crate::clock;
 use crate::config::Config;
 use crate::guard::{self, Doubt};
+use crate::net::certs::Certs;
 use crate::recovery::Opened;
 use crate::rpc::errors::Masks;
 use crate::sources::Backends;
@@ -37,8 +41,20 @@ pub struct App {
     pub store: Store,
     /// Who is logged in.
     pub sessions: Sessions,
-    /// The owner's file.
+    /// The owner and the other users.
     pub users: UserFile,
+    /// Tokens of devices and of remembered browsers.
+    pub tokens: TokenFile,
+    /// Logins of which only the code is missing.
+    pub halves: Pending<Half>,
+    /// Second factors of which no code was given yet.
+    pub factors: Pending<SecondFactor>,
+    /// Passkeys that are being registered or asked.
+    pub passkeys: Passkeys,
+    /// Who did what.
+    pub audit: Audit,
+    /// The recovery seed, and whether the first steps are over.
+    pub onboarding: Onboarding,
     /// Rate limits.
     pub limiter: Limiter,
     /// Manifests that can be installed by id.
@@ -67,9 +83,23 @@ pub struct App {
     pub addresses: RwLock<Vec<String>>,
     /// Ports of the daemon's own pages.
     pub own_ports: RwLock<Vec<u16>>,
+    /// The node's certificates, once the listeners are up.
+    certs: OnceLock<Arc<Certs>>,
     /// Operations that an earlier run left open; emptied once they have ended.
     left_open: tokio::sync::Mutex<Vec<OperationId>>,
     started_millis: u64,
+}
+
+/// What the node says of itself: its own name, or that of the machine.
+async fn server_info(store: &Store, hostname: &str) -> Result<ServerInfo, UserError> {
+    let name = store.setting(NAME_KEY).await?;
+    let name = name.and_then(|name| name.as_str().map(str::to_owned));
+    Ok(ServerInfo {
+        pubkey: None,
+        name: name.unwrap_or_else(|| hostname.to_owned()),
+        version: VERSION.to_owned(),
+        hostname: hostname.to_owned(),
+    })
 }
 
 impl App {
@@ -90,26 +120,22 @@ impl App {
         let doubt = backends.doubt.clone();
         doubt.begin(now, last_seen, clock::steady_millis());
         let sessions = Sessions::load(store.clone(), clock::steady_now()).await?;
-        let hostname = nix::unistd::gethostname()
-            .ok()
-            .and_then(|name| name.into_string().ok())
-            .unwrap_or_else(|| "localhost".to_owned());
+        let hostname = crate::net::hostname();
         let open = store.open_operations().await?;
         let left_open = open.into_iter().map(|operation| operation.id).collect();
-        let name = store.setting(NAME_KEY).await?;
-        let name = name.and_then(|name| name.as_str().map(str::to_owned));
-        let server = ServerInfo {
-            pubkey: None,
-            name: name.unwrap_or_else(|| hostname.clone()),
-            version: VERSION.to_owned(),
-            hostname: hostname.clone(),
-        };
+        let server = server_info(&store, &hostname).await?;
         // a million changes a second fit between two starts, and JavaScript counts that far
         let base = u64::try_from(now.0 / 1000).unwrap_or_default() << 20;
         let hub = Hub::new(base, server, host_ip(&config));
         hub.set_snapshot(backends.engine.snapshot());
         hub.set_notices(notices.clone());
-        let users = UserFile::new(&config.paths.data_dir);
+        let data_dir = config.paths.data_dir.clone();
+        let users = UserFile::new(&data_dir);
+        if let Err(error) = users.list().await {
+            tracing::error!(%error, "nobody can log in");
+        }
+        let (tokens, audit) =
+            tokio::task::block_in_place(|| (TokenFile::load(&data_dir), Audit::open(&data_dir)));
         let catalog = Catalog::new(config.paths.apps_dirs.clone());
         let masks = Masks::new(&config.paths);
         Ok(Arc::new(Self {
@@ -118,6 +144,12 @@ impl App {
             store,
             sessions,
             users,
+            tokens,
+            halves: Pending::new(login::HALF_SECS.unsigned_abs(), login::HALF_TRIES),
+            factors: Pending::new(600, 5),
+            passkeys: Passkeys::default(),
+            audit,
+            onboarding: Onboarding::new(&data_dir),
             limiter: Limiter::default(),
             catalog,
             hub: Arc::new(hub),
@@ -132,6 +164,7 @@ impl App {
             hostname,
             addresses: RwLock::default(),
             own_ports: RwLock::default(),
+            certs: OnceLock::new(),
             left_open: tokio::sync::Mutex::new(left_open),
             started_millis: clock::steady_millis(),
         }))
@@ -162,6 +195,17 @@ impl App {
         self.store.put_setting(NAME_KEY, name.into()).await?;
         self.hub.set_name(name.to_owned());
         Ok(())
+    }
+
+    /// The node's certificates; none when it serves no TLS.
+    #[must_use]
+    pub fn certs(&self) -> Option<&Arc<Certs>> {
+        self.certs.get()
+    }
+
+    /// Notes the node's certificates; only the first count.
+    pub fn set_certs(&self, certs: Arc<Certs>) {
+        drop(self.certs.set(certs));
     }
 
     /// Looks again at the host's address.

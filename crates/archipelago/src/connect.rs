@@ -15,6 +15,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::guard::Doubt;
 use crate::host::{HostConfig, SystemHost};
+use crate::identity::IdentityDesk;
 use crate::ledger::StoreLedger;
 use crate::sources::Backends;
 
@@ -61,7 +62,8 @@ pub async fn connect(
     let doubt = Arc::new(Doubt::default());
     let standing = Standing::default();
     let host = SystemHost::new(host_config(config))?;
-    let host = host.doubting(doubt.clone()).gated(standing.clone());
+    let identity = tokio::task::block_in_place(|| IdentityDesk::open(&config.paths.data_dir));
+    let host = host.doubting(doubt.clone()).gated(standing.clone()).identified(identity.clone());
     let hints = host.watch();
     let ledger = Arc::new(StoreLedger::new(store));
     let tuning = Tuning { keep_previous: config.keep_snapshots, ..Tuning::default() };
@@ -79,6 +81,7 @@ pub async fn connect(
         last_pass,
         doubt,
         standing,
+        identity,
     };
     Ok((backends, running))
 }

@@ -15,12 +15,12 @@ use crate::app_gate;
 use crate::config::Config;
 use crate::lifecycle;
 use crate::net::activation::Handed;
-use crate::net::certs::{Certs, own_names};
+use crate::net::certs::{Certs, names_of};
 use crate::net::serve::{Limits, Server};
-use crate::net::{redirect, unix};
+use crate::net::{mdns, redirect, unix};
 use crate::recovery::Opened;
 use crate::sources::Backends;
-use crate::web;
+use crate::{clock, web};
 
 /// Time for the engine to reach a safe point.
 const ENGINE_DEADLINE: Duration = Duration::from_secs(20);
@@ -66,6 +66,7 @@ impl Daemon {
         tokio::task::block_in_place(|| app.catalog.refresh());
         let bound = Bound::new(&app.config, handed).await?;
         let certs = if bound.https.is_empty() { None } else { Some(certs(&app)?) };
+        certs.iter().for_each(|certs| app.set_certs(certs.clone()));
         let local = |listeners: &[TcpListener]| -> Vec<SocketAddr> {
             listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
         };
@@ -82,11 +83,12 @@ impl Daemon {
             bound.https.into_iter().for_each(|listener| server.https(listener, tls.clone()));
         }
         let port = https.first().map_or(443, SocketAddr::port);
-        let plain = redirect::router(port, web::open_routes());
+        let plain = redirect::router(port, web::open_routes(&app));
         let plain = Server::new(plain, limits, stop, tasks.clone());
         bound.http.into_iter().for_each(|listener| plain.http(listener));
         lifecycle::spawn(&app, certs.clone(), &tasks);
         app_gate::spawn(&app, certs.as_ref(), &tasks);
+        mdns::spawn(&app, &tasks);
         for address in &https {
             tracing::info!(%address, "serving HTTPS");
         }
@@ -129,10 +131,9 @@ fn certs(app: &App) -> Result<Arc<Certs>, UserError> {
     let naming = &app.config.naming;
     let public = naming.public_host.clone().zip(naming.public_pair.clone());
     let public = public.map(|(name, (cert, key))| (name, cert, key));
-    let more: Vec<_> = naming.host_ip.map(std::net::IpAddr::V4).into_iter().collect();
-    let names = own_names(&app.hostname, &more);
-    let ssl_dir = &app.config.paths.ssl_dir;
-    tokio::task::block_in_place(|| Certs::open(ssl_dir, public, &names)).map_err(|error| {
+    let names = names_of(&app.config);
+    let (ssl_dir, now) = (&app.config.paths.ssl_dir, clock::now());
+    tokio::task::block_in_place(|| Certs::open(ssl_dir, public, &names, now)).map_err(|error| {
         UserError::new("certificate-unusable", error.to_string())
             .hint("The service user must be able to write the certificate's directory (ssl_dir).")
     })

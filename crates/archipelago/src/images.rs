@@ -1,7 +1,8 @@
 //! Images that no app needs any more go after a while.
 //!
-//! Only images that an app of this node was once wanted with are ever removed, and never one that
-//! any container uses: what else lies in Podman's store is its owner's.
+//! Only images that an app of this node was once wanted with, or that were built for one, are ever
+//! removed, and never one that any container uses: what else lies in Podman's store is its owner's,
+//! with what the owner made in place of a built image.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,11 +11,14 @@ use std::time::Duration;
 use archy_engine::ports::Ledger as _;
 use archy_manifest::Manifest;
 use archy_manifest::model::ImageSource;
+use archy_manifest::names;
+use archy_plan::DesiredApp;
 use archy_types::{Timestamp, UserError};
 
 use crate::app::App;
 use crate::clock;
 use crate::ledger::StoreLedger;
+use crate::survey::BuiltImages;
 
 /// Between two looks.
 pub const PERIOD: Duration = Duration::from_secs(6 * 3600);
@@ -29,6 +33,47 @@ pub async fn prune(app: Arc<App>) {
     if let Err(error) = try_prune(&app).await {
         tracing::warn!(%error, "old images could not be looked through");
     }
+    if let Err(error) = prune_built(&app).await {
+        tracing::warn!(%error, "images that were built could not be looked through");
+    }
+}
+
+/// Removes images that were built for what no app is wanted with, nor was before its last update.
+async fn prune_built(app: &App) -> Result<(), UserError> {
+    let images = app.backends.survey.built_images().await?;
+    let previous = StoreLedger::new(app.store.clone()).previous().await?;
+    let kept: Vec<(String, String)> =
+        previous.iter().flat_map(|previous| built(&previous.app)).collect();
+    for reference in replaced(&images, &kept) {
+        match app.backends.survey.remove_image(reference).await {
+            Ok(()) => tracing::info!(image = %reference, "an image that was replaced was removed"),
+            // a container uses it: next time
+            Err(error) => tracing::debug!(image = %reference, %error, "a built image stays"),
+        }
+    }
+    Ok(())
+}
+
+/// The images of an app that are built: name, and how the tag begins.
+fn built(app: &DesiredApp) -> Vec<(String, String)> {
+    let manifest = &app.manifest;
+    let built = manifest
+        .services
+        .iter()
+        .filter(|(_, service)| matches!(service.source, ImageSource::Build { .. }));
+    let name = |service| format!("localhost/{}", names::container(manifest, service));
+    built.map(|(service, _)| (name(service), app.digest.short())).collect()
+}
+
+/// Images that no unit file names, and that are none of `kept`.
+fn replaced<'a>(images: &'a BuiltImages, kept: &[(String, String)]) -> Vec<&'a str> {
+    let is_kept = |reference: &str| {
+        reference.rsplit_once(':').is_some_and(|(name, tag)| {
+            kept.iter().any(|(of, begins)| of == name && tag.starts_with(begins.as_str()))
+        })
+    };
+    let gone = images.there.iter().filter(|reference| !images.deployed.contains(*reference));
+    gone.map(String::as_str).filter(|reference| !is_kept(reference)).collect()
 }
 
 async fn try_prune(app: &App) -> Result<(), UserError> {
@@ -92,6 +137,25 @@ fn decide(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_built_image_goes_when_another_took_its_place() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let images = BuiltImages {
+            there: names(&[
+                "localhost/a:1111-1",
+                "localhost/a:1111-2",
+                "localhost/a:2222-3",
+                "localhost/a-db:1111-1",
+                "localhost/gone:1111",
+            ]),
+            deployed: names(&["localhost/a:2222-3", "docker.example/b:1"]),
+        };
+        let before = [("localhost/a".to_owned(), "1111".to_owned())];
+        let gone = ["localhost/a-db:1111-1", "localhost/gone:1111"];
+        assert_eq!(replaced(&images, &before), gone, "what was before the update is kept");
+        assert_eq!(replaced(&images, &[]).len(), 4);
+    }
 
     #[test]
     fn an_image_goes_when_it_was_not_wanted_for_long_enough() {

@@ -12,6 +12,9 @@ use archy_store::{AppRecord, Desired, NewEvent, NewOperation, Phase, Replaced, S
 use archy_types::{Actor, AppId, Cause, Generation, OperationId, Timestamp, UserError};
 use serde_json::json;
 
+/// Key of the store, before an app's id, of the containers in which its hooks have run.
+const HOOKED: &str = "hooks-ran/";
+
 /// The store as the engine sees it.
 #[derive(Debug, Clone)]
 pub struct StoreLedger {
@@ -206,6 +209,13 @@ impl Ledger for StoreLedger {
         self.store.accept_replacing(record(app)?, text, new, replaced).await.map_err(user)
     }
 
+    async fn former(&self, app: &AppId) -> Result<Vec<Arc<Manifest>>, UserError> {
+        let texts = self.store.manifests().await.map_err(user)?;
+        // what cannot be parsed any more named nothing that can be found
+        let parsed = texts.iter().filter_map(|text| Manifest::parse(text).ok());
+        Ok(parsed.filter(|manifest| manifest.id == *app).map(Arc::new).collect())
+    }
+
     async fn previous(&self) -> Result<Vec<Previous>, UserError> {
         let mut all = Vec::new();
         for previous in self.store.previous().await.map_err(user)? {
@@ -234,6 +244,8 @@ impl Ledger for StoreLedger {
     }
 
     async fn forget(&self, app: &AppId) -> Result<(), UserError> {
+        let none = serde_json::Value::Null;
+        self.store.put_setting(&format!("{HOOKED}{app}"), none).await.map_err(user)?;
         match self.store.forget_app(app, None).await {
             Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
             Err(error) => Err(user(error)),
@@ -273,6 +285,29 @@ impl Ledger for StoreLedger {
         self.store.next_step(operation, text, now).await.map(drop).map_err(user)
     }
 
+    async fn said(&self, operation: OperationId, text: &str) -> Result<(), UserError> {
+        self.store.note_step(operation, text).await.map_err(user)
+    }
+
+    async fn hooked(&self) -> Result<BTreeMap<AppId, BTreeMap<String, String>>, UserError> {
+        let kept = self.store.settings(HOOKED).await.map_err(user)?;
+        let known = kept.into_iter().filter_map(|(key, value)| {
+            let app = AppId::new(key.strip_prefix(HOOKED)?).ok()?;
+            // what cannot be read counts as not run
+            Some((app, serde_json::from_value(value).ok()?))
+        });
+        Ok(known.collect())
+    }
+
+    async fn note_hooked(
+        &self,
+        app: &AppId,
+        containers: &BTreeMap<String, String>,
+    ) -> Result<(), UserError> {
+        let value = json!(containers);
+        self.store.put_setting(&format!("{HOOKED}{app}"), value).await.map_err(user)
+    }
+
     async fn finish(
         &self,
         operation: OperationId,
@@ -285,6 +320,7 @@ impl Ledger for StoreLedger {
             Ending::Done => (Phase::Done, None),
             Ending::Failed(error) => (Phase::Failed, Some(because(error))),
             Ending::RolledBack(error) => (Phase::RolledBack, Some(because(error))),
+            Ending::Cancelled(error) => (Phase::Cancelled, Some(because(error))),
             Ending::Superseded => {
                 let cause = Cause::new("superseded", "A newer wish took its place.");
                 (Phase::Cancelled, Some(cause))

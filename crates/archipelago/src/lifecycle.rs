@@ -10,8 +10,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
-use crate::net::certs::Certs;
-use crate::{clock, guard, images};
+use crate::net::certs::{Certs, names_of};
+use crate::{clock, forget, guard, images};
 
 /// The engine looks at the host every 30 s; a loop that has not ended a pass for so long hangs.
 const PASS_LIMIT: u64 = 180 * 1000;
@@ -54,12 +54,14 @@ pub fn spawn(app: &Arc<App>, certs: Option<Arc<Certs>>, tasks: &TaskTracker) {
         watchdog(app, limit, tasks);
     }
     every(app, tasks, images::PERIOD, images::prune);
+    every(app, tasks, forget::PERIOD, forget::prune);
     if let Some(certs) = certs {
         every(app, tasks, Duration::from_secs(5), move |_| {
             let certs = certs.clone();
             async move { blocking(move || certs.refresh(false)).await }
         });
     }
+    every(app, tasks, Duration::from_secs(10), certify);
     guard::spawn(app, tasks);
     every(app, tasks, Duration::from_secs(30), |app| async move {
         blocking(move || app.catalog.refresh()).await;
@@ -70,6 +72,19 @@ pub fn spawn(app: &Arc<App>, certs: Option<Arc<Certs>>, tasks: &TaskTracker) {
             tracing::warn!(%error, "expired sessions were not removed");
         }
     });
+}
+
+/// Issues the node's certificate anew when its name or addresses are others, or when it ends soon.
+async fn certify(app: Arc<App>) {
+    let Some(certs) = app.certs().cloned() else { return };
+    let now = clock::now();
+    blocking(move || {
+        let names = names_of(&app.config);
+        if let Err(error) = certs.issue(&names, now, false) {
+            tracing::debug!(%error, "the certificate stays as it is");
+        }
+    })
+    .await;
 }
 
 /// Publishes each snapshot of the engine.

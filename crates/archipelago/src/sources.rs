@@ -13,6 +13,7 @@ use futures_util::future::BoxFuture;
 
 use crate::app_gate::Standing;
 use crate::guard::Doubt;
+use crate::identity::IdentityDesk;
 use crate::logs::LogSource;
 use crate::survey::SurveySource;
 
@@ -68,6 +69,8 @@ pub struct Backends {
     pub doubt: Arc<Doubt>,
     /// Where the app gate stands.
     pub standing: Standing,
+    /// Identities and the signer.
+    pub identity: IdentityDesk,
     /// A closer look at the host, and mends.
     pub survey: Arc<dyn SurveySource>,
 }

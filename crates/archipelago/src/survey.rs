@@ -1,6 +1,9 @@
 //! A closer look at the host than the engine's, for `system.doctor`, `package.explain` and the
 //! support bundle; and the mends that lose nothing.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use archy_engine::ports::Interest;
 use archy_plan::{Known, Observed};
 use archy_types::{AppId, Timestamp, UserError};
@@ -56,6 +59,9 @@ pub struct ManagerFacts {
     pub state: String,
     /// Services that failed.
     pub failed: Vec<String>,
+    /// How long the whole user manager may take to stop when the machine goes down; nothing when
+    /// that cannot be told.
+    pub shutdown_limit: Option<Duration>,
 }
 
 /// A closer look at the host.
@@ -107,6 +113,15 @@ pub enum Mend {
     Converge(AppId),
 }
 
+/// Images that were built on this node.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct BuiltImages {
+    /// References of those that are there. What the owner made is not among them.
+    pub there: BTreeSet<String>,
+    /// References that unit files name, as that of a container or of a build.
+    pub deployed: BTreeSet<String>,
+}
+
 /// Looks closer, and mends.
 pub trait SurveySource: Send + Sync + 'static {
     /// The look; each part has its own deadline.
@@ -124,6 +139,11 @@ pub trait SurveySource: Send + Sync + 'static {
     /// # Errors
     /// What the host said.
     fn mend(&self, mend: Mend) -> BoxFuture<'_, Result<(), UserError>>;
+    /// Images that were built for apps of this node, and those that unit files name.
+    ///
+    /// # Errors
+    /// Podman or the unit files do not tell.
+    fn built_images(&self) -> BoxFuture<'_, Result<BuiltImages, UserError>>;
     /// Removes an image that no container uses.
     ///
     /// # Errors

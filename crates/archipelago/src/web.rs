@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::app::{App, VERSION};
 use crate::dashboard;
-use crate::net::Peer;
+use crate::net::{Peer, trust};
 use crate::rpc::{self, Reply, access, errors};
 use crate::state::socket;
 use crate::{clock, state};
@@ -29,18 +29,16 @@ pub fn router(app: Arc<App>) -> Router {
         .route(paths::RPC, post(rpc::handle))
         .route(paths::LOGS, get(rpc::logs::stream))
         .route(paths::STATE, get(subscribe))
-        .merge(open_routes())
+        .merge(open_routes(&app))
         .fallback(dashboard::serve)
         .layer(middleware::from_fn(protect))
         .with_state(app)
 }
 
 /// Routes that plain HTTP answers as well.
-pub fn open_routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new().route(
-        "/health",
-        get(|| async { Json(serde_json::json!({ "status": "ok", "version": VERSION })) }),
-    )
+pub fn open_routes<S: Clone + Send + Sync + 'static>(app: &Arc<App>) -> Router<S> {
+    let health = || async { Json(serde_json::json!({ "status": "ok", "version": VERSION })) };
+    Router::new().route("/health", get(health)).merge(trust::routes(app))
 }
 
 async fn protect(request: Request, next: Next) -> Response {

@@ -7,7 +7,10 @@ use ts_rs::TS;
 use crate::access::{Access, Role};
 use crate::document::TypeScript;
 use crate::rpc::NoParams;
-use crate::{auth, container, doctor, explain, health, logs, node, package, server, system};
+use crate::{
+    auth, container, doctor, door, explain, gate, health, identity, logs, node, package, server,
+    system, users,
+};
 
 /// A method of the API.
 pub trait Method {
@@ -84,16 +87,101 @@ methods! {
     AuthIsSetup = "auth.isSetup" (NoParams) -> bool, Access::public();
     /// Says whether the first steps are done.
     AuthIsOnboardingComplete = "auth.isOnboardingComplete" (NoParams) -> bool, Access::public();
-    /// Sets the first password; refused once one is set.
-    AuthSetup = "auth.setup" (auth::PasswordParams) -> (),
+    /// Sets the owner's password, and the node's name if one is given; refused once one is set.
+    AuthSetup = "auth.setup" (auth::SetupParams) -> (),
         Access::public().origin(crate::OriginRule::Standard).rate(5, 60);
-    /// Begins a session; its cookies are `session` and `csrf_token`.
-    AuthLogin = "auth.login" (auth::PasswordParams) -> (), Access::public().rate(5, 60);
+    /// Begins a session; its cookies are `session` and `csrf_token`. With a second factor it asks for a code first.
+    AuthLogin = "auth.login" (auth::LoginParams) -> Option<auth::LoginStep>,
+        Access::public().origin(crate::OriginRule::Standard).rate(5, 60);
+    /// Ends a login with a code of the second factor; each code works once.
+    AuthLoginTotp = "auth.login.totp" (auth::CodeParams) -> (),
+        Access::public().origin(crate::OriginRule::Standard).rate(5, 60);
+    /// Ends a login with a backup code; each works once.
+    AuthLoginBackup = "auth.login.backup" (auth::CodeParams) -> (),
+        Access::public().origin(crate::OriginRule::Standard).rate(5, 60);
+    /// Begins a login with a passkey: what to ask the authenticator.
+    AuthLoginPasskeyStart = "auth.login.passkey.start" (auth::PasskeyLoginParams) -> auth::PasskeyQuestion,
+        Access::public().origin(crate::OriginRule::Prompt).rate(10, 60);
+    /// Ends a login with a passkey.
+    AuthLoginPasskeyFinish = "auth.login.passkey.finish" (auth::PasskeyAnswer) -> (),
+        Access::public().origin(crate::OriginRule::Prompt).rate(10, 60);
     /// Ends the session.
     AuthLogout = "auth.logout" (NoParams) -> (), Access::write(Role::AppUser);
-    /// Changes the password and ends all other sessions.
+    /// Changes the caller's password and ends all their other sessions and tokens.
     AuthChangePassword = "auth.changePassword" (auth::ChangePasswordParams) -> (),
-        Access::write(Role::Admin).rate(3, 300);
+        Access::write(Role::AppUser).rate(3, 300);
+    /// Says who the caller is.
+    AuthWhoAmI = "auth.whoami" (NoParams) -> auth::WhoAmI, Access::read(Role::AppUser);
+    /// Lists the apps that the caller may open.
+    AuthApps = "auth.apps" (NoParams) -> Vec<auth::OpenableApp>, Access::read(Role::AppUser);
+    /// Lists sessions.
+    AuthSessions = "auth.sessions" (auth::SessionsParams) -> Vec<auth::SessionInfo>,
+        Access::read(Role::AppUser);
+    /// Ends a session, or all others of the caller.
+    AuthRevokeSession = "auth.revokeSession" (auth::RevokeSessionParams) -> auth::RevokedResult,
+        Access::write(Role::AppUser);
+    /// Says whether logins of the caller ask for a code.
+    AuthTotpStatus = "auth.totp.status" (NoParams) -> auth::TotpStatus, Access::read(Role::AppUser);
+    /// Makes a secret for an authenticator app; nothing is asked for before a code of it was given.
+    AuthTotpSetup = "auth.totp.setup" (auth::AgainParams) -> auth::TotpSetup,
+        Access::write(Role::AppUser).rate(3, 300);
+    /// Switches the second factor on with a first code, and gives the backup codes.
+    AuthTotpEnable = "auth.totp.enable" (auth::CodeParams) -> auth::BackupCodes,
+        Access::write(Role::AppUser).rate(5, 60);
+    /// Switches the second factor off.
+    AuthTotpDisable = "auth.totp.disable" (auth::AgainParams) -> (),
+        Access::write(Role::AppUser).rate(3, 300);
+    /// Gives new backup codes; the old ones do not work any more.
+    AuthTotpBackupCodes = "auth.totp.backupCodes" (auth::AgainParams) -> auth::BackupCodes,
+        Access::write(Role::AppUser).rate(3, 300);
+    /// Makes a token with which a device logs in without a second factor.
+    AuthCreateDeviceToken = "auth.createDeviceToken" (auth::CreateDeviceTokenParams) -> auth::CreatedDeviceToken,
+        Access::write(Role::AppUser).rate(10, 300);
+    /// Lists the caller's device tokens.
+    AuthListDeviceTokens = "auth.listDeviceTokens" (NoParams) -> Vec<auth::DeviceToken>,
+        Access::read(Role::AppUser);
+    /// Takes a device token back and ends its sessions.
+    AuthRevokeDeviceToken = "auth.revokeDeviceToken" (auth::IdParams) -> (),
+        Access::write(Role::AppUser);
+    /// Begins to register a passkey: what to ask the authenticator. The page must have a name, not an address.
+    AuthPasskeyRegisterStart = "auth.passkey.registerStart" (auth::PasskeyStartParams) -> auth::PasskeyQuestion,
+        Access::write(Role::AppUser).origin(crate::OriginRule::Prompt).rate(5, 300);
+    /// Ends the registration of a passkey.
+    AuthPasskeyRegisterFinish = "auth.passkey.registerFinish" (auth::PasskeyAnswer) -> auth::PasskeyInfo,
+        Access::write(Role::AppUser).origin(crate::OriginRule::Prompt).rate(5, 300);
+    /// Lists the caller's passkeys.
+    AuthPasskeyList = "auth.passkey.list" (NoParams) -> Vec<auth::PasskeyInfo>,
+        Access::read(Role::AppUser);
+    /// Takes one of the caller's passkeys away.
+    AuthPasskeyRemove = "auth.passkey.remove" (auth::IdParams) -> (), Access::write(Role::AppUser);
+    /// Gives what was done by whom, newest first.
+    AuthAudit = "auth.audit" (auth::AuditParams) -> auth::AuditResult, Access::read(Role::Admin);
+
+    /// Says what of the first steps is done.
+    AuthOnboarding = "auth.onboarding" (NoParams) -> door::OnboardingStatus, Access::read(Role::Viewer);
+    /// Notes that the first steps are over; the seed may still be missing.
+    AuthCompleteOnboarding = "auth.completeOnboarding" (NoParams) -> door::OnboardingStatus,
+        Access::write(Role::Admin);
+    /// Makes the recovery seed, and shows it for as long as nobody has confirmed it.
+    SeedGenerate = "seed.generate" (auth::AgainParams) -> door::GeneratedSeed,
+        Access::write(Role::Admin).rate(10, 300);
+    /// Proves that the seed was written down: some of its words.
+    SeedConfirm = "seed.confirm" (door::ConfirmSeedParams) -> door::OnboardingStatus,
+        Access::write(Role::Admin).rate(10, 300);
+    /// Takes a seed of an earlier node in place of a new one.
+    SeedRestore = "seed.restore" (door::RestoreSeedParams) -> door::OnboardingStatus,
+        Access::write(Role::Admin).rate(10, 300);
+
+    /// Lists the users.
+    UsersList = "users.list" (NoParams) -> Vec<users::UserRecord>, Access::read(Role::Admin);
+    /// Lets somebody else in.
+    UsersCreate = "users.create" (users::CreateUserParams) -> users::UserRecord,
+        Access::write(Role::Admin).rate(20, 300);
+    /// Changes what a user may do, the apps they may open, or their password.
+    UsersUpdate = "users.update" (users::UpdateUserParams) -> users::UserRecord,
+        Access::write(Role::Admin).rate(20, 300);
+    /// Deletes a user and ends their sessions.
+    UsersDelete = "users.delete" (users::UserParams) -> (), Access::write(Role::Admin);
 
     /// Gives the whole state: apps, node, sequence number.
     ServerGetState = "server.get-state" (NoParams) -> server::GetStateResult,
@@ -175,6 +263,112 @@ methods! {
         Access::write(Role::Admin);
     /// Gives the files of a support bundle, secrets struck out.
     SystemSupport = "system.support" (doctor::SupportParams) -> doctor::SupportResult,
+        Access::write(Role::Admin);
+
+    /// Gives the node's certificates: the authority's fingerprint, and what the others cover.
+    SystemNodeCa = "system.node-ca" (NoParams) -> door::NodeCa, Access::read(Role::AppUser);
+    /// Issues the node's certificate anew; the authority stays.
+    SystemNodeCaGenerate = "system.node-ca.generate" (NoParams) -> door::NodeCa,
+        Access::write(Role::Admin).rate(5, 300);
+
+    /// Says where the app gate stands, and which ports are reached past it.
+    GateStatus = "gate.status" (NoParams) -> gate::GateStatus, Access::read(Role::Viewer);
+    /// Makes an exception from what an app's manifest says of a port, or takes it back.
+    GateSetAccess = "gate.set-access" (gate::SetAccessParams) -> gate::GateStatus,
+        Access::write(Role::Admin).rate(30, 300);
+
+    /// Lists the identities, the node's own first.
+    IdentityList = "identity.list" (NoParams) -> identity::IdentityList, Access::read(Role::Viewer);
+    /// Gives one identity.
+    IdentityGet = "identity.get" (identity::IdentityParams) -> identity::IdentityRecord,
+        Access::read(Role::Viewer);
+    /// Makes an identity whose keys derive from the recovery seed; the first becomes the default.
+    IdentityCreate = "identity.create" (identity::CreateIdentityParams) -> identity::IdentityRecord,
+        Access::write(Role::Admin).rate(10, 300);
+    /// Takes a Nostr key that was made elsewhere.
+    IdentityImport = "identity.import" (identity::ImportIdentityParams) -> identity::IdentityRecord,
+        Access::write(Role::Admin).rate(10, 300);
+    /// Renames an identity or changes what it is for.
+    IdentityUpdate = "identity.update" (identity::UpdateIdentityParams) -> identity::IdentityRecord,
+        Access::write(Role::Admin);
+    /// Makes an identity the one that is taken where none is named.
+    IdentitySetDefault = "identity.set-default" (identity::IdentityParams) -> identity::IdentityRecord,
+        Access::write(Role::Admin);
+    /// Deletes an identity; apps that were handed its key keep it until their next start.
+    IdentityDelete = "identity.delete" (identity::IdentityParams) -> identity::OkResult,
+        Access::write(Role::Admin);
+    /// Stores an identity's profile and publishes it on the relays of the list.
+    IdentityPublishProfile = "identity.publish-profile" (identity::PublishProfileParams) -> identity::PublishedProfile,
+        Access::write(Role::Admin).rate(10, 300);
+    /// Gives an identity's secret keys after the password was given again.
+    IdentityExportKeys = "identity.export-keys" (identity::ExportKeysParams) -> identity::ExportedKeys,
+        Access::write(Role::Admin).rate(5, 300);
+    /// Gives an identity a Nostr key when it has none.
+    IdentityCreateNostrKey = "identity.create-nostr-key" (identity::IdentityParams) -> identity::IdentityRecord,
+        Access::write(Role::Admin).rate(10, 300);
+    /// Lists the apps that are handed the identities' keys, and which of them need a restart.
+    IdentityAffectedApps = "identity.affected-apps" (NoParams) -> identity::AffectedApps,
+        Access::read(Role::Viewer);
+    /// Signs a text with an identity's did key.
+    IdentitySign = "identity.sign" (identity::DidSignParams) -> identity::DidSignature,
+        Access::write(Role::Admin);
+    /// Checks a signature of a did key.
+    IdentityVerify = "identity.verify" (identity::DidVerifyParams) -> identity::DidVerified,
+        Access::read(Role::Viewer);
+    /// Signs a Nostr event; a linked signer is asked where the key is not here.
+    IdentityNostrSign = "identity.nostr-sign" (identity::NostrSignParams) -> identity::NostrSigned,
+        Access::write(Role::Admin);
+    /// Encrypts with NIP-04.
+    IdentityNostrEncryptNip04 = "identity.nostr-encrypt-nip04" (identity::NostrEncryptParams) -> identity::Encrypted,
+        Access::write(Role::Admin);
+    /// Decrypts with NIP-04.
+    IdentityNostrDecryptNip04 = "identity.nostr-decrypt-nip04" (identity::NostrDecryptParams) -> identity::Decrypted,
+        Access::write(Role::Admin);
+    /// Encrypts with NIP-44.
+    IdentityNostrEncryptNip44 = "identity.nostr-encrypt-nip44" (identity::NostrEncryptParams) -> identity::Encrypted,
+        Access::write(Role::Admin);
+    /// Decrypts with NIP-44.
+    IdentityNostrDecryptNip44 = "identity.nostr-decrypt-nip44" (identity::NostrDecryptParams) -> identity::Decrypted,
+        Access::write(Role::Admin);
+    /// Adds an identity whose key a signer holds, by the signer's `bunker://` link.
+    IdentityLinkNip46 = "identity.link-nip46" (identity::LinkNip46Params) -> identity::IdentityRecord,
+        Access::write(Role::Admin).rate(10, 300);
+    /// Gives a `nostrconnect://` link that a signer can scan; the pairing stays open for five minutes.
+    IdentityLinkStart = "identity.link-nostrconnect-start" (identity::LinkStartParams) -> identity::LinkStarted,
+        Access::write(Role::Admin).rate(10, 300);
+    /// Says whether a signer came to a pairing.
+    IdentityLinkFinish = "identity.link-nostrconnect-finish" (identity::PairingParams) -> identity::LinkProgress,
+        Access::write(Role::Admin).rate(150, 300);
+    /// An app's page asks for something: whether it may, or which prompt decides.
+    IdentityConsentAsk = "identity.consent-ask" (identity::ConsentAskParams) -> identity::ConsentAsked,
+        Access::write(Role::Admin);
+    /// Waits at most 20 seconds for a prompt to be answered.
+    IdentityConsentWait = "identity.consent-wait" (identity::PromptParams) -> identity::ConsentWaited,
+        Access::write(Role::Admin);
+    /// Answers a prompt.
+    IdentityConsentAnswer = "identity.consent-answer" (identity::ConsentAnswerParams) -> identity::OkResult,
+        Access::write(Role::Admin);
+    /// Lists what apps' pages may do, and what waits for an answer.
+    IdentityConsentList = "identity.consent-list" (NoParams) -> identity::ConsentList,
+        Access::read(Role::Admin);
+    /// Takes decisions about an app's page back.
+    IdentityConsentRevoke = "identity.consent-revoke" (identity::ConsentRevokeParams) -> identity::ConsentRevoked,
+        Access::write(Role::Admin);
+
+    /// Gives the node's discovery key.
+    NodeNostrPubkey = "node.nostr-pubkey" (NoParams) -> identity::NodePubkey,
+        Access::read(Role::Viewer);
+    /// Signs an event with the node's discovery key.
+    NodeNostrSign = "node.nostr-sign" (identity::NodeSignParams) -> identity::SignedEvent,
+        Access::write(Role::Admin);
+    /// Lists the relays that the owner chose.
+    NostrListRelays = "nostr.list-relays" (NoParams) -> identity::RelayRecords,
+        Access::read(Role::Viewer);
+    /// Adds a relay to the list, or switches it on or off.
+    NostrSetRelay = "nostr.set-relay" (identity::SetRelayParams) -> identity::OkResult,
+        Access::write(Role::Admin);
+    /// Takes a relay out of the list.
+    NostrRemoveRelay = "nostr.remove-relay" (identity::RelayParams) -> identity::OkResult,
         Access::write(Role::Admin);
 
     /// Gives the node's own state in short.

@@ -62,6 +62,16 @@ fn methods_that_change_something_are_guarded() {
         "adoptable",
         "explain",
         "doctor",
+        "affected",
+        "apps",
+        "pubkey",
+        "relays",
+        "verify",
+        "whoami",
+        "sessions",
+        "audit",
+        "onboarding",
+        "ca",
     ];
     for method in METHODS {
         let last = method.name.rsplit(['.', '-']).next().unwrap();

@@ -65,6 +65,31 @@ export type AdoptedState = {
   "dies-with-daemon": boolean,
 };
 
+/** An app that is handed the identities' keys. */
+export type AffectedApp = {
+  /** The app. */
+  id: string,
+  /** Its name. */
+  name: string,
+  /** It runs with other keys than those of now: offer `package.restart`. */
+  restart_needed: boolean,
+};
+
+/** Result of `identity.affected-apps`. */
+export type AffectedApps = {
+  /** Apps that are handed the identities' keys. */
+  apps: Array<AffectedApp>,
+};
+
+/**
+ * The caller's password, again, before something that could shut its owner out. It may be left
+ * out over the unix socket.
+ */
+export type AgainParams = {
+  /** The password. */
+  password?: Hidden,
+};
+
 /** How many apps are in which state. */
 export type AppCounts = {
   /** All. */
@@ -87,6 +112,38 @@ export type AppParams = {
 
 /** State of an app as people see it. Transient ones carry a deadline in their report. */
 export type AppState = "installing" | "starting" | "running" | "unhealthy" | "waiting" | "stopping" | "stopped" | "failed" | "updating" | "removing" | "unknown";
+
+/** Something that somebody did, or was refused. */
+export type AuditEntry = {
+  /** Its number: a later one has a greater. */
+  seq: number,
+  /** When (milliseconds since 1970). */
+  at: number,
+  /** The user, or who they said they are, or the user of the unix socket. */
+  who: string,
+  /** Address and browser, or the unix socket. */
+  from: string,
+  /** The method, or `gate.login` on an app's port. */
+  what: string,
+  /** What it was about: an app, a user. */
+  target?: string,
+  /** `ok`, or the code of the refusal. */
+  outcome: string,
+};
+
+/** Parameters of `auth.audit`. */
+export type AuditParams = {
+  /** At most so many; 100 when left out, 1,000 at most. */
+  limit?: number,
+  /** Only those with a smaller number: the next page. */
+  before?: number,
+};
+
+/** Result of `auth.audit`, newest first. */
+export type AuditResult = {
+  /** What was done. */
+  entries: Array<AuditEntry>,
+};
 
 /** An app that can be installed by its id. */
 export type AvailableApp = {
@@ -112,6 +169,12 @@ export type AvailableResult = {
   apps: Array<AvailableApp>,
   /** Manifests that could not be read. */
   broken: Array<BrokenManifest>,
+};
+
+/** Result of `auth.totp.enable` and `auth.totp.backupCodes`: shown once. */
+export type BackupCodes = {
+  /** Each works once in place of a code. */
+  backup_codes: Array<Hidden>,
 };
 
 /** A manifest on the node that is not valid. */
@@ -144,12 +207,118 @@ export type CheckLevel = "ok" | "warn" | "fail" | "unknown";
 /** Stable code of an error, for example `app-not-found`. Never reused for another meaning. */
 export type Code = string;
 
+/** Parameters of `auth.login.totp` and `auth.login.backup`. */
+export type CodeParams = {
+  /** Six digits of the app, or a backup code. */
+  code: Hidden,
+};
+
 /** Result of `package.config.get`. */
 export type ConfigResult = {
   /** The app. */
   package_id: string,
   /** Settings in the manifest's order. */
   settings: Array<Setting>,
+};
+
+/** Parameters of `seed.confirm`. */
+export type ConfirmSeedParams = {
+  /** The words that were asked for, in the order of `ask`. */
+  words: Array<Hidden>,
+};
+
+/** Parameters of `identity.consent-answer`. */
+export type ConsentAnswerParams = {
+  /** The prompt. */
+  prompt_id: string,
+  /** The decision. */
+  decision: ConsentDecision,
+  /** It holds for this app, origin and method until it is taken back. */
+  remember?: boolean,
+};
+
+/** Parameters of `identity.consent-ask`. */
+export type ConsentAskParams = {
+  /** The app. */
+  app_id: string,
+  /** Origin of its page, as the browser told it. */
+  origin: string,
+  /** Method of NIP-07: `getPublicKey`, `signEvent`, `getRelays`, `nip04.encrypt`, …. */
+  method: string,
+  /** The identity; the default one when left out. */
+  identity_id?: string,
+  /** Parameters of the request as they came; only their digest is kept. */
+  params: unknown,
+};
+
+/** Result of `identity.consent-ask`. */
+export type ConsentAsked = {
+  /** `allowed`, `denied` or `open`. */
+  state: ConsentState,
+  /** The prompt, when a person decides. */
+  prompt_id: string | null,
+  /** The same request has a prompt already: wait for it, show no other. */
+  shared: boolean,
+};
+
+/** A decision about an app's page. */
+export type ConsentDecision = "allow" | "deny";
+
+/** A decision that holds. */
+export type ConsentGrant = {
+  /** The app. */
+  app_id: string,
+  /** Origin of its page. */
+  origin: string,
+  /** The method. */
+  method: string,
+  /** Allowed or denied. */
+  decision: ConsentDecision,
+  /** When it was decided (milliseconds since 1970). */
+  since: number,
+};
+
+/** Result of `identity.consent-list`. */
+export type ConsentList = {
+  /** Decisions that hold. */
+  grants: Array<ConsentGrant>,
+  /** Requests that wait for a person. */
+  open: Array<OpenPrompt>,
+};
+
+/** For which app's page something is done; it must have been allowed. */
+export type ConsentRef = {
+  /** The app. */
+  app_id: string,
+  /** Origin of its page. */
+  origin: string,
+  /** The prompt that was answered; not needed where the method was allowed for good. */
+  prompt_id?: string,
+};
+
+/** Parameters of `identity.consent-revoke`. */
+export type ConsentRevokeParams = {
+  /** The app. */
+  app_id: string,
+  /** Only decisions about this origin. */
+  origin?: string,
+  /** Only decisions about this method. */
+  method?: string,
+};
+
+/** Result of `identity.consent-revoke`. */
+export type ConsentRevoked = {
+  /** How many decisions were taken back. */
+  revoked: number,
+};
+
+/** Where a request of an app's page stands. */
+export type ConsentState = "allowed" | "denied" | "open" | "gone";
+
+/** Result of `identity.consent-wait`, after at most 20 seconds. */
+export type ConsentWaited = {
+  /** Where it stands; ask again while it is `open`. */
+  state: ConsentState,
 };
 
 /** One container of an app, as last seen. */
@@ -174,6 +343,62 @@ export type ContainerEntry = {
   restarts: number,
 };
 
+/** Parameters of `auth.createDeviceToken`. */
+export type CreateDeviceTokenParams = {
+  /** Name of the device for people, 1 to 64 characters. */
+  name: string,
+  /** The caller's password; may be left out over the unix socket. */
+  password?: Hidden,
+};
+
+/** Parameters of `identity.create`. */
+export type CreateIdentityParams = {
+  /** Name for people, 1 to 100 characters. */
+  name: string,
+  /** `personal`, `business` or `anonymous`; anything else means personal. */
+  purpose?: string,
+  /** Index below the recovery seed, to get an identity back; the next free one when left out. */
+  derivation_index?: number,
+};
+
+/** Parameters of `users.create`. */
+export type CreateUserParams = {
+  /** Name to log in with: 2 to 32 of a-z, 0-9, `.`, `-`, `_`, beginning with a letter. */
+  name: string,
+  /** Their password. */
+  password: Hidden,
+  /** What they may do. */
+  role: Role,
+  /** The apps they may open, null for all; none when it is left out, all for a viewer. */
+  apps?: string[] | null,
+};
+
+/** Result of `auth.createDeviceToken`. */
+export type CreatedDeviceToken = {
+  /** Names the token in the list. */
+  id: string,
+  /** The token: shown once. */
+  token: Hidden,
+};
+
+/** A file of an identity that could not be opened. */
+export type DamagedIdentity = {
+  /** Name of the file. */
+  file: string,
+  /** Stable code. */
+  code: string,
+  /** What is wrong. */
+  message: string,
+  /** What to do about it. */
+  hint: string | null,
+};
+
+/** Result of decrypting. */
+export type Decrypted = {
+  /** The text. */
+  plaintext: Hidden,
+};
+
 /** What an app is. */
 export type Description = {
   /** First sentence. */
@@ -182,12 +407,64 @@ export type Description = {
   long: string,
 };
 
+/** A device's token; an element of `auth.listDeviceTokens`. */
+export type DeviceToken = {
+  /** Names the token. */
+  id: string,
+  /** Name of the device. */
+  name: string,
+  /** The user. */
+  user: string,
+  /** When it was made (milliseconds since 1970). */
+  created: number,
+  /** When it last began a session. */
+  last_used: number | null,
+};
+
+/** Parameters of `identity.sign`. */
+export type DidSignParams = {
+  /** The identity; `node-identity` for the node. */
+  id: string,
+  /** The text whose UTF-8 bytes are signed. */
+  message: string,
+};
+
+/** Result of `identity.sign`. */
+export type DidSignature = {
+  /** Whose it is. */
+  did: string,
+  /** 64 bytes in hex (Ed25519). */
+  signature: string,
+};
+
+/** Result of `identity.verify`. */
+export type DidVerified = {
+  /** The signature is this key's over this text. */
+  valid: boolean,
+};
+
+/** Parameters of `identity.verify`. */
+export type DidVerifyParams = {
+  /** `did:key` of an Ed25519 key. */
+  did: string,
+  /** The text that was signed. */
+  message: string,
+  /** 64 bytes in hex. */
+  signature: string,
+};
+
 /** Result of `system.doctor`. */
 export type DoctorReport = {
   /** When the checks were made (milliseconds since 1970). */
   at: number,
   /** The checks, by area. */
   checks: Array<HostCheck>,
+};
+
+/** Result of encrypting. */
+export type Encrypted = {
+  /** What the reader decrypts. */
+  ciphertext: string,
 };
 
 /** The part of an error that programs read. */
@@ -282,6 +559,24 @@ export type ExplainResult = {
   observed_at: number,
 };
 
+/** Parameters of `identity.export-keys`. */
+export type ExportKeysParams = {
+  /** The identity. */
+  id: string,
+  /** The caller's password; may be left out over the unix socket. */
+  password?: Hidden,
+};
+
+/** Result of `identity.export-keys`: show it, keep it nowhere. */
+export type ExportedKeys = {
+  /** Nostr key as `nsec1…`. */
+  nsec: Hidden,
+  /** The same in hex. */
+  nostr_secret_hex: Hidden,
+  /** Ed25519 key in hex. */
+  secret_key_hex: Hidden,
+};
+
 /** A finding about an app or a plan. */
 export type Finding = {
   /** Weight. */
@@ -294,12 +589,63 @@ export type Finding = {
   mend: string | null,
 };
 
+/** Who may pass a port. */
+export type GateAccess = "gated" | "open";
+
+/** One port of an app. */
+export type GatePort = {
+  /** The app. */
+  app: string,
+  /** The port on the node. */
+  port: number,
+  /** `auth` in the manifest; nothing when it does not say. */
+  declared: string | null,
+  /** Who may pass; nothing when the gate does not stand there. */
+  access: GateAccess | null,
+  /** The owner made an exception from the manifest. */
+  exception: boolean,
+  /** The app is reached from the network past the gate. */
+  unprotected: boolean,
+  /** Addresses that the gate takes connections on. */
+  addresses: Array<string>,
+  /** Why it cannot stand on others. */
+  refused: Array<string>,
+};
+
+/** Result of `gate.status`. */
+export type GateStatus = {
+  /** The gate is switched on. */
+  enabled: boolean,
+  /** It has a certificate, so that it takes TLS. */
+  tls: boolean,
+  /** No port of an app is reached from the network past the gate. */
+  fully_enforced: boolean,
+  /** The ports of installed apps. */
+  ports: Array<GatePort>,
+};
+
+/** Result of `seed.generate`. */
+export type GeneratedSeed = {
+  /** 24 words (BIP-39, English). */
+  words: Array<Hidden>,
+  /** Places, from 1, of the words that `seed.confirm` asks for. */
+  ask: Array<number>,
+};
+
 /** Result of `server.get-state`. */
 export type GetStateResult = {
   /** Sequence number of the state; a subscription goes on from it. */
   seq: number,
   /** The state document. */
   data: StateData,
+};
+
+/** Signature under an event's id. */
+export type HashSignature = {
+  /** Who signed. */
+  pubkey: string,
+  /** Signature (BIP-340). */
+  sig: string,
 };
 
 /** Health of a service or an app. */
@@ -316,6 +662,9 @@ export type HealthResult = {
   /** Version of the daemon. */
   version: string,
 };
+
+/** A password, a code, a token: `Debug` does not show it. */
+export type Hidden = string;
 
 /** Parameters of `package.history`. */
 export type HistoryParams = {
@@ -362,6 +711,68 @@ export type HostnameResult = {
   hostname: string,
   /** Name in multicast DNS: the host's name with `.local`. */
   mdns: string,
+};
+
+/** Names a token, a session or a passkey. */
+export type IdParams = {
+  /** As the list shows it. */
+  id: string,
+};
+
+/** Result of `identity.list`. */
+export type IdentityList = {
+  /** The node's own first, then all others by age. */
+  identities: Array<IdentityRecord>,
+  /** Files that could not be opened; they are left as they are. */
+  damaged: Array<DamagedIdentity>,
+};
+
+/** Parameters that name an identity. */
+export type IdentityParams = {
+  /** The identity. */
+  id: string,
+};
+
+/** An identity. */
+export type IdentityRecord = {
+  /** Names it. */
+  id: string,
+  /** Name for people. */
+  name: string,
+  /** `personal`, `business` or `anonymous`. */
+  purpose: string,
+  /** Ed25519 key in hex. */
+  pubkey: string,
+  /** The same as `did:key`. */
+  did: string,
+  /** When it was made (RFC 3339); empty for the node's own. */
+  created_at: string,
+  /** It is taken where none is named. */
+  is_default: boolean,
+  /** It is the node's own; apps never sign with it. */
+  is_node: boolean,
+  /** Nostr key in hex. */
+  nostr_pubkey: string | null,
+  /** The same as `npub`. */
+  nostr_npub: string | null,
+  /** What is published about it (content of its kind 0). */
+  profile: unknown,
+  /** `seed`, `generated` or `linked`. */
+  origin: string,
+  /** Index below the recovery seed, with which the identity can be got back. */
+  derivation_index: number | null,
+  /** The linked signer. */
+  signer: SignerRecord | null,
+};
+
+/** Parameters of `identity.import`. */
+export type ImportIdentityParams = {
+  /** Name for people. */
+  name: string,
+  /** As in `identity.create`. */
+  purpose?: string,
+  /** `nsec1…` or 64 hex digits. */
+  nsec: Hidden,
 };
 
 /**
@@ -454,6 +865,50 @@ export type InterfaceCard = {
 
 export type JsonValue = number | string | boolean | Array<JsonValue> | { [key in string]: JsonValue } | null;
 
+/** The certificate that the node shows under its own names. */
+export type LeafInfo = {
+  /** The node's authority issued it; else it is the operator's own and is left alone. */
+  own: boolean,
+  /** Names and addresses that it covers. */
+  names: Array<string>,
+  /** From when on it does not count (milliseconds since 1970). */
+  expires: number,
+};
+
+/** Parameters of `identity.link-nip46`. */
+export type LinkNip46Params = {
+  /** The signer's `bunker://` link. */
+  bunker_uri: Hidden,
+  /** Name of the new identity. */
+  name: string,
+  /** As in `identity.create`. */
+  purpose?: string,
+};
+
+/** Result of `identity.link-nostrconnect-finish`. */
+export type LinkProgress = { "status": "pending" } | { "status": "linked",
+  /** The new identity. */
+  identity: IdentityRecord,
+};
+
+/** Parameters of `identity.link-nostrconnect-start`. */
+export type LinkStartParams = {
+  /** Name of the new identity. */
+  name: string,
+  /** As in `identity.create`. */
+  purpose?: string,
+  /** 1 to 8 relays that the signer and the node both reach. */
+  relays: Array<string>,
+};
+
+/** Result of `identity.link-nostrconnect-start`. */
+export type LinkStarted = {
+  /** Names the pairing. */
+  pairing_id: string,
+  /** The `nostrconnect://` link, to be shown as text and QR code; it holds a secret. */
+  uri: Hidden,
+};
+
 /** One line of the stream. */
 export type LogFrame = LogLine | {
   /** Why. */
@@ -474,6 +929,26 @@ export type LogLine = {
 
 /** Where a line came from. */
 export type LogSource = "stdout" | "stderr" | "system";
+
+/** Parameters of `auth.login`: a password, or a device's token. */
+export type LoginParams = {
+  /** The password. */
+  password?: Hidden,
+  /** The user; the owner when it is left out. */
+  user?: string,
+  /** A token of `auth.createDeviceToken`, in place of the password; asks for no second factor. */
+  device_token?: Hidden,
+  /** Sets the cookie `remember` as well, which begins a new session when this one has ended. */
+  remember?: boolean,
+};
+
+/** Result of `auth.login` when the password alone does not do; it is null when it does. */
+export type LoginStep = {
+  /** `auth.login.totp` or `auth.login.backup` comes next, with the cookie that came along. */
+  requires_totp: boolean,
+  /** A linked signer may be asked in place of the code. */
+  signer: boolean,
+};
 
 /** Parameters of `package.logs`. */
 export type LogsParams = {
@@ -609,6 +1084,36 @@ export type NextStep = {
 /** No parameters: nothing, null, an empty list or any object. */
 export type NoParams = Record<symbol, never>;
 
+/** Result of `system.node-ca` and `system.node-ca.generate`. */
+export type NodeCa = {
+  /** SHA-256 of the authority's certificate: 32 bytes in upper-case hex, separated by colons. */
+  fingerprint: string | null,
+  /** Name of the authority. */
+  subject: string | null,
+  /** Where it can be fetched without TLS. */
+  path: string,
+  /** From when on the authority does not count (milliseconds since 1970). */
+  expires: number | null,
+  /** The node's own certificate. */
+  leaf: LeafInfo | null,
+  /** The certificate for the public name, when one is set. */
+  public: PublicPair | null,
+};
+
+/** Result of `node.nostr-pubkey`. */
+export type NodePubkey = {
+  /** The node's discovery key in hex. */
+  nostr_pubkey: string,
+  /** The same as `npub`. */
+  nostr_npub: string,
+};
+
+/** Parameters of `node.nostr-sign`. */
+export type NodeSignParams = {
+  /** The event, as in `identity.nostr-sign`. */
+  event: unknown,
+};
+
 /** Result of `node.status`. */
 export type NodeStatus = {
   /** Name for people. */
@@ -629,6 +1134,45 @@ export type NodeStatus = {
   observed_at: number,
 };
 
+/** Parameters of `identity.nostr-decrypt-nip04` and `identity.nostr-decrypt-nip44`. */
+export type NostrDecryptParams = {
+  /** The identity; the default one when left out. */
+  id?: string,
+  /** The writer's key, hex or `npub`. */
+  pubkey: string,
+  /** What was written. */
+  ciphertext: string,
+  /** The app's page that asked. */
+  consent?: ConsentRef,
+};
+
+/** Parameters of `identity.nostr-encrypt-nip04` and `identity.nostr-encrypt-nip44`. */
+export type NostrEncryptParams = {
+  /** The identity; the default one when left out. */
+  id?: string,
+  /** The reader's key, hex or `npub`. */
+  pubkey: string,
+  /** The text. */
+  plaintext: Hidden,
+  /** The app's page that asked. */
+  consent?: ConsentRef,
+};
+
+/** Parameters of `identity.nostr-sign`. */
+export type NostrSignParams = {
+  /** The identity; the default one when left out. */
+  id?: string,
+  /** The event: `kind` (1), `created_at` (now), `tags` (none), `content` (empty). */
+  event?: unknown,
+  /** In place of the event: its id. Not for linked identities. */
+  event_hash?: string,
+  /** The app's page that asked; left out for the owner's own doing. */
+  consent?: ConsentRef,
+};
+
+/** Result of `identity.nostr-sign`: the whole event, or for a hash the signature alone. */
+export type NostrSigned = SignedEvent | HashSignature;
+
 /** Something that the owner should know of the node as a whole. */
 export type Notice = {
   /** Weight: with an error nothing can be changed on the node. */
@@ -641,6 +1185,50 @@ export type Notice = {
   since: number,
   /** What to do about it. */
   mend?: string,
+};
+
+/** Result of what only succeeds or fails. */
+export type OkResult = {
+  /** True. */
+  ok: boolean,
+};
+
+/** Result of `auth.onboarding`: what of the first steps is done. They can be taken up again at any time. */
+export type OnboardingStatus = {
+  /** The owner's password is set. */
+  password: boolean,
+  /** The recovery seed. */
+  seed: SeedState,
+  /** The owner went through the page about the certificate, or put it off. */
+  complete: boolean,
+};
+
+/** A request that waits for a person. */
+export type OpenPrompt = {
+  /** Names the prompt. */
+  prompt_id: string,
+  /** The app. */
+  app_id: string,
+  /** Origin of its page. */
+  origin: string,
+  /** The method. */
+  method: string,
+  /** The identity; the default one when null. */
+  identity_id: string | null,
+  /** Since when (milliseconds since 1970). */
+  since: number,
+};
+
+/** An app that the caller may open; an element of `auth.apps`. */
+export type OpenableApp = {
+  /** The app. */
+  id: string,
+  /** Its name. */
+  title: string,
+  /** It runs. */
+  running: boolean,
+  /** Its address on the network, when it has a page. */
+  address: string | null,
 };
 
 /** An operation's plan and what came of it. */
@@ -741,10 +1329,52 @@ export type PackageData = {
 /** State in the words that existing clients know. */
 export type PackageState = "installing" | "starting" | "running" | "waiting" | "stopping" | "stopped" | "exited" | "updating" | "removing" | "unknown";
 
-/** Parameters of `auth.setup` and `auth.login`. The answer's cookies hold session and CSRF token. */
-export type PasswordParams = {
-  /** The password. */
-  password: string,
+/** Parameters of `identity.link-nostrconnect-finish`. */
+export type PairingParams = {
+  /** The pairing. */
+  pairing_id: string,
+};
+
+/** An answer of the browser's authenticator. */
+export type PasskeyAnswer = {
+  /** The attempt. */
+  attempt_id: string,
+  /** What `navigator.credentials` gave, bytes in base64url. */
+  credential: Record<string, unknown>,
+};
+
+/** A passkey; an element of `auth.passkey.list`. */
+export type PasskeyInfo = {
+  /** Names the key. */
+  id: string,
+  /** Name for people. */
+  name: string,
+  /** The name of the node that it works under. */
+  host: string,
+  /** When it was registered (milliseconds since 1970). */
+  created: number,
+};
+
+/** Parameters of `auth.login.passkey.start`. */
+export type PasskeyLoginParams = {
+  /** The user; the owner when it is left out. */
+  user?: string,
+};
+
+/** A question to the browser's authenticator. */
+export type PasskeyQuestion = {
+  /** Names the attempt, for two minutes. */
+  attempt_id: string,
+  /** What `navigator.credentials` takes, bytes in base64url. */
+  options: Record<string, unknown>,
+};
+
+/** Parameters of `auth.passkey.registerStart`. */
+export type PasskeyStartParams = {
+  /** Name of the key for people, 1 to 64 characters. */
+  name: string,
+  /** The caller's password. */
+  password: Hidden,
 };
 
 /** One operation of a JSON patch (RFC 6902 §4); paths are JSON pointers (RFC 6901). */
@@ -888,8 +1518,74 @@ export type Probe = {
   next_at?: number,
 };
 
+/** Parameters of `identity.consent-wait`. */
+export type PromptParams = {
+  /** The prompt. */
+  prompt_id: string,
+};
+
 /** Transport protocol. */
 export type Protocol = "tcp" | "udp";
+
+/** The operator's certificate for the public name. */
+export type PublicPair = {
+  /** The public name. */
+  host: string,
+  /** A pair that covers it is in use. */
+  in_use: boolean,
+  /** Why the files that are there are not used. */
+  fault: string | null,
+};
+
+/** Parameters of `identity.publish-profile`. */
+export type PublishProfileParams = {
+  /** The identity. */
+  id: string,
+  /** An object as NIP-01 says for kind 0; the stored one when left out. */
+  profile?: unknown,
+};
+
+/** Result of `identity.publish-profile`. */
+export type PublishedProfile = {
+  /** The signed event. */
+  event: SignedEvent,
+  /** Relays that took it. */
+  published: Array<string>,
+  /** Relays that did not, and why. */
+  failed: Array<RelayFailure>,
+};
+
+/** A relay that did not take an event. */
+export type RelayFailure = {
+  /** The relay. */
+  url: string,
+  /** Why not. */
+  reason: string,
+};
+
+/** Parameters of `nostr.remove-relay`. */
+export type RelayParams = {
+  /** Address. */
+  url: string,
+};
+
+/** A relay of the node's list. */
+export type RelayRecord = {
+  /** Address. */
+  url: string,
+  /** A session of a linked signer is connected to it now. */
+  connected: boolean,
+  /** It is used. */
+  enabled: boolean,
+  /** When it was added (RFC 3339). */
+  added_at: string,
+};
+
+/** Result of `nostr.list-relays`. */
+export type RelayRecords = {
+  /** The relays that the owner chose. */
+  relays: Array<RelayRecord>,
+};
 
 /** The one action that would repair it: a method of the API and its label. */
 export type Repair = {
@@ -909,6 +1605,26 @@ export type RepairAction = {
   command: string,
 };
 
+/** Parameters of `seed.restore`. */
+export type RestoreSeedParams = {
+  /** 24 words, separated by spaces. */
+  words: Hidden,
+};
+
+/** Parameters of `auth.revokeSession`. */
+export type RevokeSessionParams = {
+  /** The session. */
+  id?: string,
+  /** All of the caller's but this one, and whatever is remembered of them. */
+  others?: boolean,
+};
+
+/** How many were ended. */
+export type RevokedResult = {
+  /** How many. */
+  revoked: number,
+};
+
 /** Role of a session. */
 export type Role = "AppUser" | "Viewer" | "Admin";
 
@@ -922,6 +1638,9 @@ export type RollbackParams = {
    */
   keep_data?: boolean,
 };
+
+/** How far a node is with its recovery seed. */
+export type SeedState = "missing" | "unconfirmed" | "confirmed";
 
 /** The node. */
 export type ServerInfo = {
@@ -987,6 +1706,42 @@ export type ServiceState = {
   "active-since": number | null,
 };
 
+/** A session; an element of `auth.sessions`. */
+export type SessionInfo = {
+  /** Names the session; it is not its token. */
+  id: string,
+  /** The user. */
+  user: string,
+  /** What it may do. */
+  role: Role,
+  /** When it began (milliseconds since 1970). */
+  created: number,
+  /** When it was last used. */
+  last_seen: number,
+  /** When it ends if it is not used. */
+  expires: number,
+  /** Where it began: address, browser and system. */
+  remote: string,
+  /** It is the caller's own. */
+  current: boolean,
+};
+
+/** Parameters of `auth.sessions`. */
+export type SessionsParams = {
+  /** Those of all users; for administrators. */
+  all?: boolean,
+};
+
+/** Parameters of `gate.set-access`. */
+export type SetAccessParams = {
+  /** The app. */
+  app: string,
+  /** One of its ports on the node. */
+  port: number,
+  /** Who may pass; nothing: as the manifest says. */
+  access: GateAccess | null,
+};
+
 /** Parameters of `package.config.set`. */
 export type SetConfigParams = {
   /** The app. */
@@ -1005,6 +1760,14 @@ export type SetNameParams = {
 export type SetNameResult = {
   /** The name as it is now. */
   name: string,
+};
+
+/** Parameters of `nostr.set-relay`. */
+export type SetRelayParams = {
+  /** Address: `wss://…` or `ws://…`. */
+  url: string,
+  /** Use it (the default). */
+  enabled?: boolean,
 };
 
 /** A setting with its value. */
@@ -1038,8 +1801,42 @@ export type Setting = {
 /** Kind of a setting. */
 export type SettingKind = "text" | "number" | "boolean" | "choice" | "secret" | "port" | "path";
 
+/** Parameters of `auth.setup`. The answer's cookies hold session and CSRF token. */
+export type SetupParams = {
+  /** The owner's password. */
+  password: Hidden,
+  /** Name of the node for people. */
+  name?: string,
+};
+
 /** Weight of a finding. */
 export type Severity = "note" | "warning" | "error";
+
+/** A signed event (NIP-01). */
+export type SignedEvent = {
+  /** Digest of the others. */
+  id: string,
+  /** Who signed. */
+  pubkey: string,
+  /** Seconds since 1970. */
+  created_at: number,
+  /** Kind. */
+  kind: number,
+  /** Tags. */
+  tags: Array<Array<string>>,
+  /** Content. */
+  content: string,
+  /** Signature (BIP-340). */
+  sig: string,
+};
+
+/** A linked signer. */
+export type SignerRecord = {
+  /** Key of the signer itself. */
+  remote_signer_pubkey: string,
+  /** Where it is met. */
+  relays: Array<string>,
+};
 
 /** The state document. */
 export type StateData = {
@@ -1216,12 +2013,38 @@ export type SystemStats = {
   uptime_seconds: number,
 };
 
+/** Result of `auth.totp.setup`. It counts when `auth.totp.enable` brings a code of it within ten minutes. */
+export type TotpSetup = {
+  /** The secret in base32, to be typed. */
+  secret: Hidden,
+  /** The same as an `otpauth://` address, for a QR code. */
+  uri: Hidden,
+};
+
+/** Result of `auth.totp.status`. */
+export type TotpStatus = {
+  /** A login asks for a code. */
+  enabled: boolean,
+  /** Backup codes that were not used yet. */
+  backup_codes_left: number,
+};
+
 /** Parameters of `package.uninstall`. */
 export type UninstallParams = {
   /** The app. */
   id: string,
   /** Also its data, volumes and secrets. */
   purge?: boolean,
+};
+
+/** Parameters of `identity.update`; what is left out stays. */
+export type UpdateIdentityParams = {
+  /** The identity. */
+  id: string,
+  /** Its new name. */
+  name?: string,
+  /** What it is for from now on. */
+  purpose?: string,
 };
 
 /** Parameters of `package.update`: those of `package.install`, of an app that is installed. */
@@ -1251,6 +2074,20 @@ export type UpdateParams = {
   ports?: Array<PortChoice>,
 };
 
+/** Parameters of `users.update`: what is left out stays. A new role or password ends the user's sessions. */
+export type UpdateUserParams = {
+  /** The user. */
+  name: string,
+  /** What they may do. */
+  role?: Role,
+  /** The apps they may open; null for all. */
+  apps?: string[] | null,
+  /** A new password. */
+  password?: Hidden,
+  /** Takes their second factor and passkeys away, for one who lost them. */
+  reset_second_factor?: boolean,
+};
+
 /** What went wrong in a user's words, and what to do about it. */
 export type UserError = {
   /** Stable code. */
@@ -1275,6 +2112,40 @@ export type UserInfo = {
   subgids: number | null,
 };
 
+/** Names a user. */
+export type UserParams = {
+  /** The user. */
+  name: string,
+};
+
+/** A user; an element of `users.list`. */
+export type UserRecord = {
+  /** Name to log in with. */
+  name: string,
+  /** What they may do. */
+  role: Role,
+  /** The apps they may open; all of them when null. */
+  apps: Array<string> | null,
+  /** The one who set the node up: neither deleted nor made less. */
+  owner: boolean,
+  /** Logins ask for a code. */
+  totp: boolean,
+  /** Passkeys they have. */
+  passkeys: number,
+  /** When they were made (milliseconds since 1970), if that is known. */
+  created: number | null,
+};
+
+/** Result of `auth.whoami`. */
+export type WhoAmI = {
+  /** Name of the user. */
+  user: string,
+  /** What they may do. */
+  role: Role,
+  /** The apps they may open; all of them when null. */
+  apps: Array<string> | null,
+};
+
 /** Parameters and result of each method. */
 export interface Methods {
   /** Says that the daemon lives, and whether recovery after a crash is done. */
@@ -1283,14 +2154,74 @@ export interface Methods {
   "auth.isSetup": { params: NoParams; result: boolean };
   /** Says whether the first steps are done. */
   "auth.isOnboardingComplete": { params: NoParams; result: boolean };
-  /** Sets the first password; refused once one is set. */
-  "auth.setup": { params: PasswordParams; result: null };
-  /** Begins a session; its cookies are `session` and `csrf_token`. */
-  "auth.login": { params: PasswordParams; result: null };
+  /** Sets the owner's password, and the node's name if one is given; refused once one is set. */
+  "auth.setup": { params: SetupParams; result: null };
+  /** Begins a session; its cookies are `session` and `csrf_token`. With a second factor it asks for a code first. */
+  "auth.login": { params: LoginParams; result: LoginStep | null };
+  /** Ends a login with a code of the second factor; each code works once. */
+  "auth.login.totp": { params: CodeParams; result: null };
+  /** Ends a login with a backup code; each works once. */
+  "auth.login.backup": { params: CodeParams; result: null };
+  /** Begins a login with a passkey: what to ask the authenticator. */
+  "auth.login.passkey.start": { params: PasskeyLoginParams; result: PasskeyQuestion };
+  /** Ends a login with a passkey. */
+  "auth.login.passkey.finish": { params: PasskeyAnswer; result: null };
   /** Ends the session. */
   "auth.logout": { params: NoParams; result: null };
-  /** Changes the password and ends all other sessions. */
+  /** Changes the caller's password and ends all their other sessions and tokens. */
   "auth.changePassword": { params: ChangePasswordParams; result: null };
+  /** Says who the caller is. */
+  "auth.whoami": { params: NoParams; result: WhoAmI };
+  /** Lists the apps that the caller may open. */
+  "auth.apps": { params: NoParams; result: Array<OpenableApp> };
+  /** Lists sessions. */
+  "auth.sessions": { params: SessionsParams; result: Array<SessionInfo> };
+  /** Ends a session, or all others of the caller. */
+  "auth.revokeSession": { params: RevokeSessionParams; result: RevokedResult };
+  /** Says whether logins of the caller ask for a code. */
+  "auth.totp.status": { params: NoParams; result: TotpStatus };
+  /** Makes a secret for an authenticator app; nothing is asked for before a code of it was given. */
+  "auth.totp.setup": { params: AgainParams; result: TotpSetup };
+  /** Switches the second factor on with a first code, and gives the backup codes. */
+  "auth.totp.enable": { params: CodeParams; result: BackupCodes };
+  /** Switches the second factor off. */
+  "auth.totp.disable": { params: AgainParams; result: null };
+  /** Gives new backup codes; the old ones do not work any more. */
+  "auth.totp.backupCodes": { params: AgainParams; result: BackupCodes };
+  /** Makes a token with which a device logs in without a second factor. */
+  "auth.createDeviceToken": { params: CreateDeviceTokenParams; result: CreatedDeviceToken };
+  /** Lists the caller's device tokens. */
+  "auth.listDeviceTokens": { params: NoParams; result: Array<DeviceToken> };
+  /** Takes a device token back and ends its sessions. */
+  "auth.revokeDeviceToken": { params: IdParams; result: null };
+  /** Begins to register a passkey: what to ask the authenticator. The page must have a name, not an address. */
+  "auth.passkey.registerStart": { params: PasskeyStartParams; result: PasskeyQuestion };
+  /** Ends the registration of a passkey. */
+  "auth.passkey.registerFinish": { params: PasskeyAnswer; result: PasskeyInfo };
+  /** Lists the caller's passkeys. */
+  "auth.passkey.list": { params: NoParams; result: Array<PasskeyInfo> };
+  /** Takes one of the caller's passkeys away. */
+  "auth.passkey.remove": { params: IdParams; result: null };
+  /** Gives what was done by whom, newest first. */
+  "auth.audit": { params: AuditParams; result: AuditResult };
+  /** Says what of the first steps is done. */
+  "auth.onboarding": { params: NoParams; result: OnboardingStatus };
+  /** Notes that the first steps are over; the seed may still be missing. */
+  "auth.completeOnboarding": { params: NoParams; result: OnboardingStatus };
+  /** Makes the recovery seed, and shows it for as long as nobody has confirmed it. */
+  "seed.generate": { params: AgainParams; result: GeneratedSeed };
+  /** Proves that the seed was written down: some of its words. */
+  "seed.confirm": { params: ConfirmSeedParams; result: OnboardingStatus };
+  /** Takes a seed of an earlier node in place of a new one. */
+  "seed.restore": { params: RestoreSeedParams; result: OnboardingStatus };
+  /** Lists the users. */
+  "users.list": { params: NoParams; result: Array<UserRecord> };
+  /** Lets somebody else in. */
+  "users.create": { params: CreateUserParams; result: UserRecord };
+  /** Changes what a user may do, the apps they may open, or their password. */
+  "users.update": { params: UpdateUserParams; result: UserRecord };
+  /** Deletes a user and ends their sessions. */
+  "users.delete": { params: UserParams; result: null };
   /** Gives the whole state: apps, node, sequence number. */
   "server.get-state": { params: NoParams; result: GetStateResult };
   /** Names the node. */
@@ -1345,6 +2276,76 @@ export interface Methods {
   "system.mend": { params: MendParams; result: MendResult };
   /** Gives the files of a support bundle, secrets struck out. */
   "system.support": { params: SupportParams; result: SupportResult };
+  /** Gives the node's certificates: the authority's fingerprint, and what the others cover. */
+  "system.node-ca": { params: NoParams; result: NodeCa };
+  /** Issues the node's certificate anew; the authority stays. */
+  "system.node-ca.generate": { params: NoParams; result: NodeCa };
+  /** Says where the app gate stands, and which ports are reached past it. */
+  "gate.status": { params: NoParams; result: GateStatus };
+  /** Makes an exception from what an app's manifest says of a port, or takes it back. */
+  "gate.set-access": { params: SetAccessParams; result: GateStatus };
+  /** Lists the identities, the node's own first. */
+  "identity.list": { params: NoParams; result: IdentityList };
+  /** Gives one identity. */
+  "identity.get": { params: IdentityParams; result: IdentityRecord };
+  /** Makes an identity whose keys derive from the recovery seed; the first becomes the default. */
+  "identity.create": { params: CreateIdentityParams; result: IdentityRecord };
+  /** Takes a Nostr key that was made elsewhere. */
+  "identity.import": { params: ImportIdentityParams; result: IdentityRecord };
+  /** Renames an identity or changes what it is for. */
+  "identity.update": { params: UpdateIdentityParams; result: IdentityRecord };
+  /** Makes an identity the one that is taken where none is named. */
+  "identity.set-default": { params: IdentityParams; result: IdentityRecord };
+  /** Deletes an identity; apps that were handed its key keep it until their next start. */
+  "identity.delete": { params: IdentityParams; result: OkResult };
+  /** Stores an identity's profile and publishes it on the relays of the list. */
+  "identity.publish-profile": { params: PublishProfileParams; result: PublishedProfile };
+  /** Gives an identity's secret keys after the password was given again. */
+  "identity.export-keys": { params: ExportKeysParams; result: ExportedKeys };
+  /** Gives an identity a Nostr key when it has none. */
+  "identity.create-nostr-key": { params: IdentityParams; result: IdentityRecord };
+  /** Lists the apps that are handed the identities' keys, and which of them need a restart. */
+  "identity.affected-apps": { params: NoParams; result: AffectedApps };
+  /** Signs a text with an identity's did key. */
+  "identity.sign": { params: DidSignParams; result: DidSignature };
+  /** Checks a signature of a did key. */
+  "identity.verify": { params: DidVerifyParams; result: DidVerified };
+  /** Signs a Nostr event; a linked signer is asked where the key is not here. */
+  "identity.nostr-sign": { params: NostrSignParams; result: NostrSigned };
+  /** Encrypts with NIP-04. */
+  "identity.nostr-encrypt-nip04": { params: NostrEncryptParams; result: Encrypted };
+  /** Decrypts with NIP-04. */
+  "identity.nostr-decrypt-nip04": { params: NostrDecryptParams; result: Decrypted };
+  /** Encrypts with NIP-44. */
+  "identity.nostr-encrypt-nip44": { params: NostrEncryptParams; result: Encrypted };
+  /** Decrypts with NIP-44. */
+  "identity.nostr-decrypt-nip44": { params: NostrDecryptParams; result: Decrypted };
+  /** Adds an identity whose key a signer holds, by the signer's `bunker://` link. */
+  "identity.link-nip46": { params: LinkNip46Params; result: IdentityRecord };
+  /** Gives a `nostrconnect://` link that a signer can scan; the pairing stays open for five minutes. */
+  "identity.link-nostrconnect-start": { params: LinkStartParams; result: LinkStarted };
+  /** Says whether a signer came to a pairing. */
+  "identity.link-nostrconnect-finish": { params: PairingParams; result: LinkProgress };
+  /** An app's page asks for something: whether it may, or which prompt decides. */
+  "identity.consent-ask": { params: ConsentAskParams; result: ConsentAsked };
+  /** Waits at most 20 seconds for a prompt to be answered. */
+  "identity.consent-wait": { params: PromptParams; result: ConsentWaited };
+  /** Answers a prompt. */
+  "identity.consent-answer": { params: ConsentAnswerParams; result: OkResult };
+  /** Lists what apps' pages may do, and what waits for an answer. */
+  "identity.consent-list": { params: NoParams; result: ConsentList };
+  /** Takes decisions about an app's page back. */
+  "identity.consent-revoke": { params: ConsentRevokeParams; result: ConsentRevoked };
+  /** Gives the node's discovery key. */
+  "node.nostr-pubkey": { params: NoParams; result: NodePubkey };
+  /** Signs an event with the node's discovery key. */
+  "node.nostr-sign": { params: NodeSignParams; result: SignedEvent };
+  /** Lists the relays that the owner chose. */
+  "nostr.list-relays": { params: NoParams; result: RelayRecords };
+  /** Adds a relay to the list, or switches it on or off. */
+  "nostr.set-relay": { params: SetRelayParams; result: OkResult };
+  /** Takes a relay out of the list. */
+  "nostr.remove-relay": { params: RelayParams; result: OkResult };
   /** Gives the node's own state in short. */
   "node.status": { params: NoParams; result: NodeStatus };
 }
@@ -1353,6 +2354,23 @@ export interface Methods {
 export const CSRF_METHODS: ReadonlySet<string> = new Set<keyof Methods>([
   "auth.logout",
   "auth.changePassword",
+  "auth.revokeSession",
+  "auth.totp.setup",
+  "auth.totp.enable",
+  "auth.totp.disable",
+  "auth.totp.backupCodes",
+  "auth.createDeviceToken",
+  "auth.revokeDeviceToken",
+  "auth.passkey.registerStart",
+  "auth.passkey.registerFinish",
+  "auth.passkey.remove",
+  "auth.completeOnboarding",
+  "seed.generate",
+  "seed.confirm",
+  "seed.restore",
+  "users.create",
+  "users.update",
+  "users.delete",
   "server.set-name",
   "package.install",
   "package.update",
@@ -1368,6 +2386,32 @@ export const CSRF_METHODS: ReadonlySet<string> = new Set<keyof Methods>([
   "package.exec",
   "system.mend",
   "system.support",
+  "system.node-ca.generate",
+  "gate.set-access",
+  "identity.create",
+  "identity.import",
+  "identity.update",
+  "identity.set-default",
+  "identity.delete",
+  "identity.publish-profile",
+  "identity.export-keys",
+  "identity.create-nostr-key",
+  "identity.sign",
+  "identity.nostr-sign",
+  "identity.nostr-encrypt-nip04",
+  "identity.nostr-decrypt-nip04",
+  "identity.nostr-encrypt-nip44",
+  "identity.nostr-decrypt-nip44",
+  "identity.link-nip46",
+  "identity.link-nostrconnect-start",
+  "identity.link-nostrconnect-finish",
+  "identity.consent-ask",
+  "identity.consent-wait",
+  "identity.consent-answer",
+  "identity.consent-revoke",
+  "node.nostr-sign",
+  "nostr.set-relay",
+  "nostr.remove-relay",
 ]);
 
 /** Stable error codes of the API with what to do; failures of steps bring others. */
@@ -1386,6 +2430,29 @@ export const ERROR_HINTS: Readonly<Record<string, string>> = {
   "not-set-up": "Set one with `auth.setup`.",
   "already-set-up": "Log in, or change it with `auth.changePassword`.",
   "password-incorrect": "Try again; 5 attempts a minute are allowed.",
+  "code-incorrect": "Wait for the next code; the phone's clock must be right.",
+  "login-expired": "Enter the password again.",
+  "totp-on": "Switch it off first.",
+  "totp-off": "Switch it on first.",
+  "totp-not-begun": "Begin with `auth.totp.setup`.",
+  "session-not-found": "`auth.sessions` lists them.",
+  "token-not-found": "`auth.listDeviceTokens` lists them.",
+  "passkey-needs-name": "Open the node by its name, for example https://<name>.local.",
+  "passkey-refused": "Try again, or log in with the password.",
+  "passkey-failed": "Log in with the password.",
+  "passkey-not-found": "`auth.passkey.list` lists them.",
+  "too-many-passkeys": "Remove one that is not used.",
+  "user-exists": "Choose another name.",
+  "user-not-found": "`users.list` shows them.",
+  "user-name-invalid": "Use 2 to 32 of a-z, 0-9, `.`, `-` and `_`, and begin with a letter.",
+  "too-many-users": "Delete some.",
+  "owner-stays": "Change the owner's password.",
+  "seed-confirmed": "Your own note is the only copy.",
+  "seed-not-shown": "Show it with `seed.generate` first.",
+  "seed-words-wrong": "Compare each with your note; the seed can be shown again.",
+  "seed-in-use": "Confirm it, or delete its identities first.",
+  "seed-unreadable": "Put identity/seed.json back from a backup, or mend its permissions.",
+  "certificate-unusable": "The service user must be able to write the certificate's directory (ssl_dir).",
   "password-too-weak": "Choose a longer one.",
   "name-invalid": "Use 1 to 64 characters.",
   "id-invalid": "Use a-z, 0-9 and hyphens, at most 63 characters.",
@@ -1432,5 +2499,67 @@ export const ERROR_HINTS: Readonly<Record<string, string>> = {
   "password-changed-meanwhile": "Log in again with the present password.",
   "mend-unknown": "`archy doctor` names the mends that can be applied.",
   "plan-stale": "Ask again.",
+  "consent-busy": "Answer those that are open.",
+  "consent-decided": "Let the app ask again.",
+  "consent-denied": "Ask with `identity.consent-ask` first, and let the owner answer.",
+  "consent-gone": "Let the app ask again.",
+  "consent-invalid": "Send the app's id and the origin as the browser told it.",
+  "consents-file-damaged": "Put it back from a backup, or remove it: apps then ask again.",
+  "cipher-empty": "Send at least one character.",
+  "cipher-too-long": "Encrypt at most 65,535 bytes; ciphertexts have at most 132,000.",
+  "cipher-undecryptable": "It was written for another identity, by another peer, or was changed.",
+  "did-invalid": "Such a did begins with did:key:z6Mk.",
+  "event-hash-invalid": "Send the event itself in `event`.",
+  "event-invalid": "Send an object with kind, created_at, tags and content as NIP-01 says.",
+  "event-pubkey-mismatch": "Let the app ask for the public key again, or choose its identity.",
+  "event-signature-wrong": "Sign it again.",
+  "event-too-large": "At most 512 KiB of content and 5,000 tags.",
+  "http-auth-invalid": "Sign a fresh event of kind 27235 for exactly this address and method.",
+  "identity-file-damaged": "Put it back from a backup; nothing was changed.",
+  "identity-file-unreadable": "The service user must own it.",
+  "identity-file-unwritable": "Look at the free space and permissions of the data directory.",
+  "identity-is-node": "It derives from the recovery seed.",
+  "identity-key-exists": "Create another identity for another key.",
+  "identity-key-taken": "Use that identity, or delete it first.",
+  "identity-limit": "Delete one that is not needed.",
+  "identity-linked": "Use the app that holds the key.",
+  "identity-name-invalid": "Choose another name.",
+  "identity-no-nostr-key": "Make one with `identity.create-nostr-key`.",
+  "identity-none": "Create one, or choose a default.",
+  "identity-not-found": "`identity.list` shows them all.",
+  "link-uri-invalid": "Copy the whole link from the signer.",
+  "link-uri-key": "Copy the whole link from the signer.",
+  "link-uri-nostrconnect": "Let the node make the link, or copy a bunker:// link from the signer.",
+  "link-uri-secret": "Copy the whole link from the signer.",
+  "linked-signer-auth-url": "Use a signer that asks in its own window.",
+  "linked-signer-bad-response": "Update the signer, or link it anew.",
+  "linked-signer-busy": "Wait until some are answered.",
+  "linked-signer-denied": "Allow it in the signer and try again.",
+  "linked-signer-offline": "Look whether the node reaches the relays.",
+  "linked-signer-refused": "Make a new link in the signer: each works once.",
+  "linked-signer-silent": "Open the signer, allow the request, and try again.",
+  "message-too-long": "Sign a digest of it.",
+  "nsec-invalid": "Copy the whole key; it begins with nsec1.",
+  "pairing-expired": "Begin again and scan the new code.",
+  "pairing-limit": "Finish one, or wait five minutes.",
+  "pairing-not-found": "Begin again; a pairing stays open for five minutes.",
+  "profile-invalid": "Send an object of at most 32 KiB.",
+  "profile-missing": "Send it as an object, for example with name and about.",
+  "pubkey-invalid": "Give 64 hex digits or an npub.",
+  "random-unavailable": "Try again; if it stays so, restart the machine.",
+  "relay-count": "Give addresses such as wss://relay.example.",
+  "relay-limit": "Remove one first.",
+  "relay-not-found": "`nostr.list-relays` shows them all.",
+  "relay-url-invalid": "It begins with wss:// or ws:// and names a host.",
+  "relays-file-damaged": "Put it back from a backup, or remove it.",
+  "seal-key-damaged": "Put it back from a backup; nothing was changed.",
+  "seal-key-missing": "Put it back from a backup; nothing was changed.",
+  "seed-checksum": "A word is wrong or two are swapped: compare each with your note.",
+  "seed-index-invalid": "Choose a smaller one.",
+  "seed-missing": "Make one with `seed.generate`, or bring one along with `seed.restore`.",
+  "seed-word-count": "Write all words in their order, with spaces between them.",
+  "seed-word-unknown": "Look at that word again; its first four letters suffice.",
+  "signer-login-expired": "Begin again.",
+  "signer-login-invalid": "Begin again.",
   "internal": "`journalctl -u archipelago` shows it; please report it.",
 };

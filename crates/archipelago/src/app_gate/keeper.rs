@@ -1,18 +1,18 @@
-//! Who is let through: the same sessions, password and limits as on the dashboard.
+//! Who is let through: the same sessions, users, passwords and limits as on the dashboard.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use archy_api::method::{AuthLogin, Method as _};
+use archy_api::method::{AuthLogin, AuthLoginTotp, Method};
 use archy_api::paths::SESSION_COOKIE;
-use archy_proxy::{Doorkeeper, Login, Visitor};
+use archy_proxy::{Doorkeeper, Login, Secret, Typed, Visitor, Who};
 use archy_types::AppId;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, header};
 
 use crate::app::App;
-use crate::auth::login::{self, Refused};
-use crate::auth::{Limit, cookies, sessions};
+use crate::auth::login::{self, Begun, Entered, HALF_SECS, Refused, Visit};
+use crate::auth::{Limit, agent, cookies};
 use crate::clock;
 
 /// Asks the daemon's sessions.
@@ -26,15 +26,42 @@ impl Keeper {
 }
 
 impl Doorkeeper for Keeper {
-    fn visitor(&self, headers: &HeaderMap) -> Option<Visitor> {
-        let token = cookies::get(headers, SESSION_COOKIE)?;
-        let session = self.0.sessions.find(token, clock::steady_now())?;
-        Some(Visitor { user: session.user.clone() })
+    fn who(&self, headers: &HeaderMap, app: &AppId) -> Who {
+        let token = cookies::get(headers, SESSION_COOKIE);
+        let session = token.and_then(|token| self.0.sessions.find(token, clock::steady_now()));
+        match session {
+            None => Who::Stranger,
+            Some(session) if self.0.users.may_open(&session.user, session.role, app) => {
+                Who::Visitor(Visitor { user: session.user.clone() })
+            }
+            Some(_) => Who::NotTheirs,
+        }
     }
 
-    fn login(&self, from: IpAddr, password: String, secure: bool) -> BoxFuture<'static, Login> {
+    fn asks_name(&self) -> bool {
+        self.0.users.has_others()
+    }
+
+    fn login(
+        &self,
+        from: IpAddr,
+        headers: &HeaderMap,
+        typed: Typed,
+        secure: bool,
+    ) -> BoxFuture<'static, Login> {
         let app = self.0.clone();
-        Box::pin(async move { try_login(&app, from, password, secure).await })
+        let visit = visit(from, headers);
+        let token = cookies::get(headers, SESSION_COOKIE).map(str::to_owned);
+        Box::pin(async move {
+            match typed {
+                Typed::Password { user, password: Secret(password) } => {
+                    with_password(&app, &visit, user.as_deref(), password, secure).await
+                }
+                Typed::Code(Secret(code)) => {
+                    with_code(&app, &visit, token.as_deref(), &code, secure).await
+                }
+            }
+        })
     }
 
     fn absence(&self, app: &AppId) -> String {
@@ -44,29 +71,76 @@ impl Doorkeeper for Keeper {
     }
 }
 
-async fn try_login(app: &App, from: IpAddr, password: String, secure: bool) -> Login {
-    if let Some(rate) = AuthLogin::ACCESS.rate {
-        let limit = Limit::new(rate.count, u64::from(rate.seconds));
-        let counted = app.limiter.count(AuthLogin::NAME, Some(from), limit, clock::steady_millis());
-        if let Err(wait) = counted {
-            return Login::TooMany(wait);
-        }
-    }
+fn visit(from: IpAddr, headers: &HeaderMap) -> Visit {
     let peer = from.to_canonical().to_string();
-    let begun = match login::check(app, Some(from), &peer, password).await {
-        Ok(role) => login::begin(app, role, peer).await,
-        Err(Refused::Wrong) => return Login::Wrong,
-        Err(Refused::NotSetUp) => return Login::NotSetUp,
-        Err(Refused::Failed(error)) => Err(error),
+    let browser = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    let from_text = match browser.and_then(agent::describe) {
+        Some(browser) => format!("{peer}, {browser}"),
+        None => peer,
     };
-    match begun {
-        Ok(tokens) => {
+    Visit { ip: Some(from), from: from_text }
+}
+
+async fn with_password(
+    app: &App,
+    visit: &Visit,
+    user: Option<&str>,
+    password: String,
+    secure: bool,
+) -> Login {
+    if let Some(refusal) = too_many::<AuthLogin>(app, visit) {
+        return refusal;
+    }
+    match login::with_password(app, visit, user, password, false).await {
+        Ok(Entered::Session(begun)) => welcome(&begun, secure),
+        Ok(Entered::Code(token)) => {
             let mut headers = HeaderMap::new();
-            let age = sessions::COOKIE_SECS;
-            cookies::set(&mut headers, &tokens.session, &tokens.csrf, secure, age);
-            Login::Welcome(headers.get_all(header::SET_COOKIE).iter().cloned().collect())
+            cookies::set_half(&mut headers, &token, secure, HALF_SECS);
+            Login::Code(headers.get_all(header::SET_COOKIE).iter().cloned().collect())
         }
-        Err(error) => {
+        Err(why) => refused(why),
+    }
+}
+
+async fn with_code(
+    app: &App,
+    visit: &Visit,
+    token: Option<&str>,
+    code: &str,
+    secure: bool,
+) -> Login {
+    if let Some(refusal) = too_many::<AuthLoginTotp>(app, visit) {
+        return refusal;
+    }
+    // a code of an authenticator has six digits, a backup code has more
+    let backup = code.bytes().filter(u8::is_ascii_alphanumeric).count() > 6;
+    match login::with_code(app, visit, token, code, backup).await {
+        Ok(begun) => welcome(&begun, secure),
+        Err(why) => refused(why),
+    }
+}
+
+/// Counts an attempt against the limit of the method that does the same on the dashboard.
+fn too_many<M: Method>(app: &App, visit: &Visit) -> Option<Login> {
+    let rate = M::ACCESS.rate?;
+    let limit = Limit::new(rate.count, u64::from(rate.seconds));
+    let counted = app.limiter.count(M::NAME, visit.ip, limit, clock::steady_millis());
+    counted.err().map(Login::TooMany)
+}
+
+fn welcome(begun: &Begun, secure: bool) -> Login {
+    let mut headers = HeaderMap::new();
+    login::give_cookies(&mut headers, begun, secure);
+    Login::Welcome(headers.get_all(header::SET_COOKIE).iter().cloned().collect())
+}
+
+fn refused(why: Refused) -> Login {
+    match why {
+        Refused::NotSetUp => Login::NotSetUp,
+        Refused::Wrong => Login::Wrong,
+        Refused::Expired => Login::Expired,
+        Refused::TooMany(wait) => Login::TooMany(wait),
+        Refused::Failed(error) => {
             tracing::error!(%error, "a login on an app's port failed");
             Login::Failed
         }

@@ -1,8 +1,11 @@
 //! The app gate at work: stands before the gated and open ports of the apps that are installed, on every
 //! address of the node but loopback, where the apps themselves listen.
 
+mod exceptions;
+mod frames;
 mod keeper;
 mod rules;
+mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -16,7 +19,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::net::{self, certs::Certs};
+use exceptions::Kept;
 use keeper::Keeper;
+
+pub use status::{set_access, status};
 
 /// Cookies of the dashboard: no app ever sees them.
 const COOKIES: Names = Names(&[SESSION_COOKIE, CSRF_COOKIE, REMEMBER_COOKIE]);
@@ -26,25 +32,28 @@ const ADDRESSES: Duration = Duration::from_secs(10);
 /// Where the gate stands. Clones share it: a look at the host must not take the gate's own sockets for
 /// somebody else's.
 #[derive(Debug, Clone, Default)]
-pub struct Standing(Arc<RwLock<BTreeMap<u16, Listening>>>);
+pub struct Standing {
+    ports: Arc<RwLock<BTreeMap<u16, Listening>>>,
+    exceptions: Arc<Kept>,
+}
 
 impl Standing {
     /// Ports and where each is guarded.
     #[must_use]
     pub fn ports(&self) -> BTreeMap<u16, Listening> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.ports.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The sockets that are the gate's.
     #[must_use]
     pub fn sockets(&self) -> BTreeSet<SocketAddr> {
-        let ports = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let ports = self.ports.read().unwrap_or_else(PoisonError::into_inner);
         ports.values().flat_map(|listening| listening.addresses.iter().copied()).collect()
     }
 
     /// Notes where it stands; true when that is news.
     fn set(&self, ports: BTreeMap<u16, Listening>) -> bool {
-        let mut now = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut now = self.ports.write().unwrap_or_else(PoisonError::into_inner);
         let news = *now != ports;
         *now = ports;
         news
@@ -71,7 +80,13 @@ pub fn spawn(app: &Arc<App>, certs: Option<&Arc<Certs>>, tasks: &TaskTracker) {
     snapshots.mark_changed();
     let mut timer = interval(ADDRESSES);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tasks.spawn(frames::follow(app.clone()));
+    let kept = app.backends.standing.exceptions.clone();
     tasks.spawn(async move {
+        if let Err(error) = kept.load(&app).await {
+            // nothing is opened that way: what the manifests say stays
+            tracing::warn!(%error, "the owner's exceptions for ports cannot be read");
+        }
         let mut before = (Vec::new(), Vec::new());
         loop {
             let mut retry = false;
@@ -79,9 +94,10 @@ pub fn spawn(app: &Arc<App>, certs: Option<&Arc<Certs>>, tasks: &TaskTracker) {
                 () = stop.cancelled() => return,
                 changed = snapshots.changed() => if changed.is_err() { return },
                 _ = timer.tick() => retry = true,
+                () = kept.changed.notified() => {}
             }
             let snapshot = snapshots.borrow_and_update().clone();
-            let now = (rules::rules(&snapshot), addresses());
+            let now = (rules::rules(&snapshot, &kept.now()), addresses());
             if now == before && !retry {
                 continue;
             }

@@ -1,6 +1,8 @@
-//! The two cookies of a session, and reading them back.
+//! The cookies of a session and of a browser that is remembered, and reading them back.
 
-use archy_api::paths::{CSRF_COOKIE as CSRF, SESSION_COOKIE as SESSION};
+use archy_api::paths::{
+    CSRF_COOKIE as CSRF, REMEMBER_COOKIE as REMEMBER, SESSION_COOKIE as SESSION,
+};
 use http::{HeaderMap, HeaderValue, header};
 
 /// Adds the two `Set-Cookie` headers of a session; `secure` when the request came over HTTPS.
@@ -10,9 +12,20 @@ pub fn set(headers: &mut HeaderMap, token: &str, csrf: &str, secure: bool, max_a
     append(headers, &format!("{CSRF}={csrf}; {tail}"));
 }
 
-/// Adds the two headers that take the cookies away.
+/// Adds the header of a login that waits for its code: no session yet, and no CSRF token.
+pub fn set_half(headers: &mut HeaderMap, token: &str, secure: bool, max_age_secs: i64) {
+    append(headers, &format!("{SESSION}={token}; HttpOnly; {}", tail(secure, max_age_secs)));
+}
+
+/// Adds the header by which a browser is remembered.
+pub fn set_remember(headers: &mut HeaderMap, token: &str, secure: bool, max_age_secs: i64) {
+    append(headers, &format!("{REMEMBER}={token}; HttpOnly; {}", tail(secure, max_age_secs)));
+}
+
+/// Adds the headers that take the cookies away.
 pub fn clear(headers: &mut HeaderMap, secure: bool) {
     set(headers, "", "", secure, 0);
+    set_remember(headers, "", secure, 0);
 }
 
 fn tail(secure: bool, max_age_secs: i64) -> String {

@@ -10,6 +10,9 @@ pub const MIN_LENGTH: usize = 8;
 /// Longest password, in bytes.
 pub const MAX_LENGTH: usize = 1024;
 
+/// A hash that no password fits, made at the first need.
+static NOBODY: tokio::sync::OnceCell<String> = tokio::sync::OnceCell::const_new();
+
 /// Hashes being computed at once: each takes 19 MiB and a core.
 static SLOTS: Semaphore = Semaphore::const_new(2);
 
@@ -55,6 +58,16 @@ pub async fn hash(password: String) -> Result<String, UserError> {
         UserError::new("password-hash", "The password could not be hashed.")
             .hint("The machine may be short of memory; try again.")
     })
+}
+
+/// A hash that no password fits: to check against when there is no such user, so that it takes as
+/// long as with one.
+pub async fn nobody() -> String {
+    let make = async {
+        let text = super::totp::random::<32>().map(hex::encode).unwrap_or_default();
+        hash(text).await.unwrap_or_default()
+    };
+    NOBODY.get_or_init(|| make).await.clone()
 }
 
 /// Checks a password against a hash (Argon2 or bcrypt). A hash that cannot be read is not

@@ -23,12 +23,16 @@ const SAVE_EVERY: i64 = 5 * 60 * 1000;
 /// Sessions at once; beyond that the longest unused one ends.
 const MAX_SESSIONS: usize = 1000;
 
+/// Parts what people read of a session's origin from the id of the token that began it.
+const MARK: char = '\u{1f}';
+
 /// Seconds that the cookies last.
 pub const COOKIE_SECS: i64 = ABSOLUTE / 1000;
 
 type Key = [u8; 32];
 
 /// A new session's two tokens. They are given out once and not kept.
+#[derive(Clone)]
 pub struct Tokens {
     /// For the `session` cookie: 32 random bytes as hex.
     pub session: String,
@@ -50,7 +54,12 @@ pub struct Session {
     pub user: String,
     /// What they may do.
     pub role: Role,
-    created: Timestamp,
+    /// Where it began, for people.
+    pub remote: String,
+    /// Id of the device's or browser's token that began it.
+    pub token: Option<String>,
+    /// When it began.
+    pub created: Timestamp,
     seen: AtomicI64,
     saved: AtomicI64,
 }
@@ -62,7 +71,21 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    fn expires(&self) -> Timestamp {
+    /// Names the session; who knows this cannot use it.
+    #[must_use]
+    pub fn id(&self) -> String {
+        hex::encode(&self.key[..8])
+    }
+
+    /// When it was last used.
+    #[must_use]
+    pub fn last_seen(&self) -> Timestamp {
+        Timestamp(self.seen.load(Ordering::Relaxed))
+    }
+
+    /// When it ends if it is not used.
+    #[must_use]
+    pub fn expires(&self) -> Timestamp {
         let seen = self.seen.load(Ordering::Relaxed);
         Timestamp((seen + IDLE).min(self.created.0 + ABSOLUTE))
     }
@@ -72,6 +95,19 @@ impl Session {
     pub fn csrf_matches(&self, given: &str) -> bool {
         self.csrf.as_bytes().ct_eq(given.as_bytes()).into()
     }
+}
+
+/// Whose session begins, and where.
+#[derive(Debug, Clone)]
+pub struct Begin {
+    /// The user.
+    pub user: String,
+    /// What they may do.
+    pub role: Role,
+    /// Where they are, for people.
+    pub remote: String,
+    /// Id of the token that lets them in, if one does.
+    pub token: Option<String>,
 }
 
 /// All sessions.
@@ -99,13 +135,7 @@ impl Sessions {
     ///
     /// # Errors
     /// The system has no randomness, or the store cannot be written.
-    pub async fn begin(
-        &self,
-        user: &str,
-        role: Role,
-        remote: String,
-        now: Timestamp,
-    ) -> Result<Tokens, StoreError> {
+    pub async fn begin(&self, who: Begin, now: Timestamp) -> Result<Tokens, StoreError> {
         let mut bytes = [0_u8; 32];
         rand::rngs::OsRng.try_fill_bytes(&mut bytes).map_err(|error| StoreError::Refused {
             what: "the session's token",
@@ -116,8 +146,10 @@ impl Sessions {
         let session = Session {
             key,
             csrf: csrf.clone(),
-            user: user.to_owned(),
-            role,
+            user: who.user.clone(),
+            role: who.role,
+            remote: who.remote.clone(),
+            token: who.token.clone(),
             created: now,
             seen: AtomicI64::new(now.0),
             saved: AtomicI64::new(now.0),
@@ -127,12 +159,15 @@ impl Sessions {
             .put_session(Row {
                 token_hash: hex::encode(key),
                 csrf: csrf.clone(),
-                user: user.to_owned(),
-                role: role_name(role).to_owned(),
+                user: who.user,
+                role: role_name(who.role).to_owned(),
                 created: now,
                 last_seen: now,
                 expires: session.expires(),
-                remote,
+                remote: match who.token {
+                    Some(token) => format!("{}{MARK}{token}", who.remote),
+                    None => who.remote,
+                },
             })
             .await;
         match kept {
@@ -209,17 +244,46 @@ impl Sessions {
         self.store.delete_session(&hex::encode(session.key)).await.map(drop)
     }
 
+    /// The sessions that count, last used first.
+    #[must_use]
+    pub fn list(&self, now: Timestamp) -> Vec<Arc<Session>> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> =
+            live.values().filter(|session| session.expires() > now).cloned().collect();
+        drop(live);
+        all.sort_by_key(|session| (std::cmp::Reverse(session.last_seen()), session.key));
+        all
+    }
+
     /// Ends a user's sessions, except perhaps one.
     ///
     /// # Errors
     /// The store cannot be written; the sessions have ended in this process all the same.
     pub async fn end_others(&self, user: &str, keep: Option<&Session>) -> Result<(), StoreError> {
-        self.live
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|key, session| session.user != user || keep.is_some_and(|k| k.key == *key));
-        let keep = keep.map(|session| hex::encode(session.key));
-        self.store.delete_sessions_of(user, keep.as_deref()).await.map(drop)
+        self.end_where(|session| {
+            session.user == user && keep.is_none_or(|kept| kept.key != session.key)
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Ends sessions; says how many.
+    ///
+    /// # Errors
+    /// The store cannot be written; the sessions have ended in this process all the same.
+    pub async fn end_where(&self, which: impl Fn(&Session) -> bool) -> Result<u32, StoreError> {
+        let mut gone = Vec::new();
+        self.live.write().unwrap_or_else(PoisonError::into_inner).retain(|key, session| {
+            let ends = which(session);
+            if ends {
+                gone.push(*key);
+            }
+            !ends
+        });
+        for key in &gone {
+            self.store.delete_session(&hex::encode(key)).await?;
+        }
+        Ok(u32::try_from(gone.len()).unwrap_or(u32::MAX))
     }
 
     /// Forgets sessions that have expired.
@@ -251,11 +315,17 @@ fn csrf_of(token: &str) -> String {
 fn from_row(row: Row) -> Option<(Key, Arc<Session>)> {
     let mut key = [0; 32];
     hex::decode_to_slice(&row.token_hash, &mut key).ok()?;
+    let (remote, token) = match row.remote.split_once(MARK) {
+        Some((remote, token)) => (remote.to_owned(), Some(token.to_owned())),
+        None => (row.remote, None),
+    };
     let session = Session {
         key,
         csrf: row.csrf,
         user: row.user,
         role: role_of(&row.role)?,
+        remote,
+        token,
         created: row.created,
         seen: AtomicI64::new(row.last_seen.0),
         saved: AtomicI64::new(row.last_seen.0),
@@ -271,12 +341,17 @@ mod tests {
         Store::open(&archy_store::Options::new(dir)).unwrap()
     }
 
+    fn who(role: Role) -> Begin {
+        let token = Some("t1".to_owned());
+        Begin { user: "owner".into(), role, remote: "here".into(), token }
+    }
+
     #[tokio::test]
     async fn life_of_a_session() {
         let dir = tempfile::tempdir().unwrap();
         let start = Timestamp(1_000_000);
         let sessions = Sessions::load(store(dir.path()), start).await.unwrap();
-        let tokens = sessions.begin("owner", Role::Admin, "here".into(), start).await.unwrap();
+        let tokens = sessions.begin(who(Role::Admin), start).await.unwrap();
         let found = sessions.find(&tokens.session, start.plus_millis(IDLE - 1)).unwrap();
         assert!(found.csrf_matches(&tokens.csrf) && !found.csrf_matches("x"));
         assert!(sessions.find("other", start).is_none());
@@ -289,8 +364,7 @@ mod tests {
     async fn nothing_outlives_the_absolute_limit() {
         let dir = tempfile::tempdir().unwrap();
         let sessions = Sessions::load(store(dir.path()), Timestamp(0)).await.unwrap();
-        let tokens =
-            sessions.begin("owner", Role::Admin, String::new(), Timestamp(0)).await.unwrap();
+        let tokens = sessions.begin(who(Role::Admin), Timestamp(0)).await.unwrap();
         let mut at = Timestamp(0);
         while at.0 < ABSOLUTE {
             assert!(sessions.find(&tokens.session, at).is_some(), "{at:?}");
@@ -305,12 +379,14 @@ mod tests {
         let now = Timestamp(5);
         let (kept, other) = {
             let sessions = Sessions::load(store(dir.path()), now).await.unwrap();
-            let begin = || sessions.begin("owner", Role::Viewer, String::new(), now);
+            let begin = || sessions.begin(who(Role::Viewer), now);
             (begin().await.unwrap(), begin().await.unwrap())
         };
         let sessions = Sessions::load(store(dir.path()), now).await.unwrap();
         let keep = sessions.find(&kept.session, now).unwrap();
         assert_eq!(keep.role, Role::Viewer);
+        assert_eq!((keep.remote.as_str(), keep.token.as_deref()), ("here", Some("t1")));
+        assert_eq!(sessions.list(now).len(), 2);
         assert!(sessions.find(&other.session, now).is_some());
         sessions.end_others("owner", Some(&keep)).await.unwrap();
         assert!(sessions.find(&other.session, now).is_none());

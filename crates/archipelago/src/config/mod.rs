@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use flags::Flags;
-pub use parts::{Listen, Logging, Naming, public_name};
+pub use parts::{Keeping, Listen, Logging, Naming, public_name};
 pub use paths::Paths;
 pub use source::{ConfigError, Sources};
 
@@ -83,6 +83,8 @@ pub struct Config {
     pub logging: Logging,
     /// How long an update can be taken back, and its snapshot is kept.
     pub keep_snapshots: Duration,
+    /// How much the store remembers of what is over.
+    pub keeping: Keeping,
     /// The daemon's own user id.
     pub uid: u32,
     /// The file that was read or looked for.
@@ -118,6 +120,7 @@ impl Config {
         let logging = Logging::read(&sources)?;
         let days = sources.parse("keep_snapshots_days", "a number of days")?;
         let keep_snapshots = Duration::from_secs(u64::from(days.unwrap_or(7_u16)) * 86_400);
+        let keeping = Keeping::read(&sources)?;
         parts::read_legacy(&sources, &mut warnings)?;
         warnings.extend(sources.unknown());
         Ok(Self {
@@ -127,6 +130,7 @@ impl Config {
             naming,
             logging,
             keep_snapshots,
+            keeping,
             uid: user.uid,
             file: path,
             warnings,

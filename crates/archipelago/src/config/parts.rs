@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::Mode;
 use super::source::{ConfigError, Sources};
@@ -18,10 +19,14 @@ pub struct Listen {
     pub http_port: Option<u16>,
     /// The app gate stands before apps' ports on the node's addresses.
     pub app_gate: bool,
+    /// `<hostname>.local` is published in the local network.
+    pub mdns: bool,
+    /// Interfaces that it is published on; empty: those that lead to a network.
+    pub mdns_interfaces: Vec<String>,
 }
 
 impl Listen {
-    /// Reads `bind_host`, `bind_port`, `http_port` and `app_gate`.
+    /// Reads `bind_host`, `bind_port`, `http_port`, `app_gate`, `mdns` and `mdns_interfaces`.
     ///
     /// # Errors
     /// A value is no address or port.
@@ -33,8 +38,13 @@ impl Listen {
         let shift = sources.parse("port_offset", "a number of ports to add")?.unwrap_or(0_u16);
         let port = sources.parse("bind_port", "a port number")?.unwrap_or(8443_u16);
         let bind_host = sources.parse("bind_host", "an IP address")?.unwrap_or(any);
+        let interfaces = sources.text("mdns_interfaces").unwrap_or_default();
+        let interfaces = interfaces.split(',').map(str::trim).filter(|name| !name.is_empty());
         Ok(Self {
             bind_host,
+            // a name that leads nowhere is not published
+            mdns: sources.switch("mdns")?.unwrap_or(mode == Mode::Node && !bind_host.is_loopback()),
+            mdns_interfaces: interfaces.map(str::to_owned).collect(),
             // a node that only this machine reaches has no gate to the network
             app_gate: sources.switch("app_gate")?.unwrap_or(!bind_host.is_loopback()),
             https_port: (sources.switch("https")? != Some(false))
@@ -146,6 +156,38 @@ impl Logging {
             sources.parse("log_level", expected)?;
         let text = filter.map_or_else(|| "info".to_owned(), |filter| filter.to_string());
         Ok(Self { filter: text })
+    }
+}
+
+/// How much the store remembers of what is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keeping {
+    /// Operations of each app.
+    pub operations: usize,
+    /// Events of the node.
+    pub events: usize,
+    /// How long a manifest is kept whose app is not installed and has no data.
+    pub manifests: Duration,
+}
+
+impl Keeping {
+    /// Reads `keep_operations`, `keep_events` and `keep_manifests_days`.
+    ///
+    /// # Errors
+    /// A value is no number.
+    pub fn read(sources: &Sources) -> Result<Self, ConfigError> {
+        let operations: Option<u32> = sources.parse("keep_operations", "a number of operations")?;
+        let events: Option<u32> = sources.parse("keep_events", "a number of events")?;
+        let days: Option<u16> = sources.parse("keep_manifests_days", "a number of days")?;
+        let count = |given: Option<u32>, least: u32, default: u32| {
+            usize::try_from(given.unwrap_or(default).max(least)).unwrap_or(usize::MAX)
+        };
+        Ok(Self {
+            // the last one tells how an app came to be as it is
+            operations: count(operations, 1, 200),
+            events: count(events, 0, 10_000),
+            manifests: Duration::from_secs(u64::from(days.unwrap_or(90)) * 86_400),
+        })
     }
 }
 

@@ -122,3 +122,18 @@ fn public_names() {
         assert_eq!(public_name(text).as_deref(), name, "{text}");
     }
 }
+
+#[test]
+fn how_much_is_remembered() {
+    let days = |days: u64| Duration::from_secs(days * 86_400);
+    for (file, operations, events, manifests) in [
+        ("", 200, 10_000, days(90)),
+        ("keep_operations = 3\nkeep_events = 5\nkeep_manifests_days = 1", 3, 5, days(1)),
+        ("keep_operations = 0\nkeep_events = 0\nkeep_manifests_days = 0", 1, 0, days(0)),
+    ] {
+        let config = read(file, &[], &[]).unwrap();
+        assert_eq!(config.keeping, Keeping { operations, events, manifests }, "{file}");
+        assert_eq!(config.warnings, Vec::<String>::new());
+    }
+    assert!(read("keep_events = 'many'", &[], &[]).is_err());
+}

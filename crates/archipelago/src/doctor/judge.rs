@@ -1,6 +1,7 @@
 //! Facts and how they are judged, area by area. Pure.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use archy_types::doctor::{self, Check, Level};
 use archy_types::{AppState, Timestamp};
@@ -11,6 +12,8 @@ use super::{BUILT, Facts, known, orphans};
 const SOON: i64 = 21 * 86_400_000;
 /// A last good copy that is older than this many milliseconds is told of.
 const OLD_COPY: i64 = 30 * 86_400_000;
+/// Seconds on top of an app's grace until systemd kills its unit.
+const STOP_MARGIN: u64 = 30;
 
 /// All checks.
 pub(super) fn all(facts: &Facts<'_>) -> Vec<Check> {
@@ -94,6 +97,7 @@ fn systemd(facts: &Facts<'_>, out: &mut Vec<Check>) {
     };
     let text = format!("systemd {}, {}", manager.version, manager.state);
     out.push(Check::ok("systemd", "manager", text));
+    out.push(shutdown(facts, manager.shutdown_limit));
     let ours: BTreeMap<&str, &str> = facts
         .snapshot
         .apps
@@ -113,6 +117,35 @@ fn systemd(facts: &Facts<'_>, out: &mut Vec<Check>) {
         let mend = format!("`journalctl --user -u {unit}`; its failed state can be taken back");
         let fix = format!("reset-failed:{unit}");
         out.push(Check::warn("systemd", "failed units", text, mend).fixed_by(fix));
+    }
+}
+
+/// What an app may take to stop must be less than what its user manager may take.
+fn shutdown(facts: &Facts<'_>, limit: Option<Duration>) -> Check {
+    let Some(limit) = limit.map(|limit| limit.as_secs()) else {
+        let text = "how long the user manager may take to stop apps is not known";
+        return Check::unknown("systemd", "shutdown", text);
+    };
+    let slow = facts.apps.iter().flat_map(|app| {
+        let graces = app.manifest.services.values().map(|service| service.stop_grace_secs);
+        graces.map(|grace| (u64::from(grace) + STOP_MARGIN, app.manifest.id.as_str()))
+    });
+    match slow.max() {
+        Some((needed, app)) if needed > limit => {
+            let text = format!(
+                "at a shutdown all apps are killed after {limit} s, but {app} may take {needed} s to stop"
+            );
+            let mend = format!(
+                "as root: `systemctl edit user@$(id -u {})` with `[Service]` and `TimeoutStopSec=29min`",
+                facts.local.user
+            );
+            Check::warn("systemd", "shutdown", text, mend)
+        }
+        slowest => {
+            let needed = slowest.map_or(0, |(needed, _)| needed);
+            let text = format!("apps may take {limit} s to stop, the slowest takes {needed} s");
+            Check::ok("systemd", "shutdown", text)
+        }
     }
 }
 

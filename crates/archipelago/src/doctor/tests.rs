@@ -39,6 +39,8 @@ fn observed() -> Observed {
         app_files: Known::Yes(BTreeMap::new()),
         contexts: BTreeMap::new(),
         snapshots: Known::Yes(BTreeMap::new()),
+        left: archy_plan::observed::Left::default(),
+        hooked: std::collections::BTreeMap::new(),
         data_sizes: BTreeMap::new(),
         listening: Known::Yes(BTreeSet::new()),
         lowest_port: Known::Yes(80),
@@ -96,6 +98,7 @@ impl Scene {
                     version: "257".to_owned(),
                     state: "running".to_owned(),
                     failed: Vec::new(),
+                    shutdown_limit: Some(std::time::Duration::from_secs(1740)),
                 }),
                 lingering: Known::Yes(true),
             },
@@ -149,6 +152,12 @@ fn app() -> DesiredApp {
         package_dir: None,
         data_due: None,
         adopted: None,
+    }
+}
+
+fn shutdown_limit(scene: &mut Scene, secs: Option<u64>) {
+    if let Known::Yes(manager) = &mut scene.survey.manager {
+        manager.shutdown_limit = secs.map(std::time::Duration::from_secs);
     }
 }
 
@@ -224,6 +233,14 @@ const ROWS: &[Row] = &[
         "old.service",
         Some("reset-failed:old.service"),
     ),
+    (
+        |s| shutdown_limit(s, Some(59)),
+        ("systemd", "shutdown"),
+        Level::Warn,
+        "after 59 s, but notes may take 60 s",
+        None,
+    ),
+    (|s| shutdown_limit(s, None), ("systemd", "shutdown"), Level::Unknown, "not known", None),
     (
         |s| s.store.fault = Ok(Some("row 3 missing".to_owned())),
         ("store", "integrity"),

@@ -1,6 +1,6 @@
 //! Containers, images and hooks, through Podman's socket.
 
-use std::path::{Component, Path};
+use std::path::Path;
 use std::time::Duration;
 
 use archy_engine::ports::{
@@ -10,10 +10,8 @@ use archy_manifest::template::{Placeholder, Template};
 use archy_podman::{ExecRequest, PullPolicy, Tar};
 use archy_types::{Timestamp, UserError};
 
-use super::{CHANGE_DEADLINE, REMOVE_DEADLINE, SystemHost, error};
+use super::{CHANGE_DEADLINE, SystemHost, error, full, hook_file};
 
-/// Largest file that a hook may copy.
-const MAX_COPY: u64 = 16 << 20;
 /// Longest silence of a pull.
 const PULL_IDLE: Duration = Duration::from_secs(180);
 /// How much of a command's output is kept.
@@ -29,11 +27,17 @@ impl Containers for SystemHost {
         progress: ProgressSink,
         deadline: Duration,
     ) -> HostResult<()> {
+        let mut arrived = (0, 0);
         let pull = self.podman.pull_image(reference, PullPolicy::Missing, PULL_IDLE, |seen| {
+            arrived = (seen.done, seen.total);
             progress(Progress { percent: seen.percent(), text: seen.text });
         });
         match tokio::time::timeout(deadline, pull).await {
-            Ok(done) => done.map(drop).map_err(|e| error::podman(&e)),
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(failure)) => {
+                let needed = full::arrived(arrived.0, arrived.1);
+                Err(self.podman_failure(&failure, needed).await)
+            }
             Err(_) => Err(error::fatal(
                 UserError::new("pull-timeout", format!("{reference} did not arrive in time."))
                     .hint("Try again: what has arrived is kept."),
@@ -41,8 +45,8 @@ impl Containers for SystemHost {
         }
     }
 
-    async fn remove_container(&self, name: &str) -> HostResult<()> {
-        let podman = self.podman.within(REMOVE_DEADLINE);
+    async fn remove_container(&self, name: &str, deadline: Duration) -> HostResult<()> {
+        let podman = self.podman.within(deadline);
         podman.remove_container(name, None).await.map(drop).map_err(|e| error::podman(&e))
     }
 
@@ -109,7 +113,8 @@ impl Containers for SystemHost {
     }
 
     async fn copy_in(&self, container: &str, src: &str, dest: &str) -> HostResult<()> {
-        let (name, bytes) = self.hook_file(src).map_err(error::fatal)?;
+        let (base, file) = (self.config.hook_files_dir.clone(), src.to_owned());
+        let (name, bytes) = self.blocking(move |_| hook_file::read(&base, &file)).await?;
         let dest_path = Path::new(dest);
         let (directory, file) = match (dest.ends_with('/'), dest_path.file_name()) {
             (false, Some(file)) => {
@@ -121,39 +126,13 @@ impl Containers for SystemHost {
         let mut tar = Tar::new(Timestamp(0));
         tar.file(&file, 0o644, (0, 0), &bytes)
             .map_err(|e| error::fatal(UserError::new("hook-copy", e.to_string())))?;
-        self.podman
-            .put_archive(container, &directory, tar.finish())
-            .await
-            .map_err(|e| error::podman(&e))
+        match self.podman.put_archive(container, &directory, tar.finish()).await {
+            Ok(()) => Ok(()),
+            Err(failure) => Err(self.podman_failure(&failure, None).await),
+        }
     }
 
     async fn http(&self, request: &HookRequest, deadline: Duration) -> HostResult<(u16, String)> {
         super::http::ask(request, deadline, MAX_OUTPUT).await.map_err(error::fatal)
-    }
-}
-
-impl SystemHost {
-    /// Reads a file of the allow-listed directory; no link may lead out of it.
-    fn hook_file(&self, src: &str) -> Result<(String, Vec<u8>), UserError> {
-        let refuse = |why: &str| {
-            UserError::new("hook-copy", format!("Invalid source {src:?}: {why}."))
-                .hint("copy_from_host takes plain files of the platform's own directory.")
-        };
-        let path = Path::new(src);
-        if !path.components().all(|c| matches!(c, Component::Normal(_))) {
-            return Err(refuse("it is not a path inside the directory"));
-        }
-        let base = self.config.hook_files_dir.canonicalize().map_err(|e| refuse(&e.to_string()))?;
-        let real = base.join(path).canonicalize().map_err(|e| refuse(&e.to_string()))?;
-        if !real.starts_with(&base) {
-            return Err(refuse("it leads out of the directory"));
-        }
-        let meta = real.metadata().map_err(|e| refuse(&e.to_string()))?;
-        if !meta.is_file() || meta.len() > MAX_COPY {
-            return Err(refuse("it is no plain file of at most 16 MiB"));
-        }
-        let bytes = std::fs::read(&real).map_err(|e| refuse(&e.to_string()))?;
-        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        Ok((name, bytes))
     }
 }

@@ -5,17 +5,27 @@ use archy_podman::{PodmanError, UnshareError};
 use archy_store::files::FileError;
 use archy_types::{Cause, UserError};
 
+use super::full;
+
 pub(super) fn podman(error: &PodmanError) -> HostError {
     HostError { retryable: error.retryable(), error: error.to_user_error() }
 }
 
 pub(super) fn unshare(error: &UnshareError) -> HostError {
     let user = UserError::new(error.code(), error.to_string()).hint(error.hint());
+    let user = match error {
+        UnshareError::Failed { path, .. } => full::figures(user, path, None),
+        _ => user,
+    };
     HostError { error: user, retryable: false }
 }
 
 pub(super) fn file(error: &FileError) -> UserError {
-    UserError::new(error.code(), error.to_string()).hint(error.hint())
+    let user = UserError::new(error.code(), error.to_string()).hint(error.hint());
+    match error {
+        FileError::Io { path, .. } => full::figures(user, path, None),
+        _ => user,
+    }
 }
 
 pub(super) fn fatal(error: UserError) -> HostError {

@@ -15,7 +15,7 @@ use archy_store::files as store;
 use archy_types::{AppId, Generation, SecretKind, UserError};
 
 use super::place::Place;
-use super::{SystemHost, error, facts};
+use super::{SystemHost, error};
 
 /// A certificate and its key, both as PEM.
 type Pair = (Vec<u8>, Vec<u8>);
@@ -106,7 +106,7 @@ impl Files for SystemHost {
         let (app, content) = (app.clone(), content.clone());
         let gateway = self.gateway_if_used(&app, &content).await;
         let text = self.blocking(move |host| {
-            let mut values = facts::placeholder_values(&host.config);
+            let mut values = host.placeholder_values();
             values.extend(gateway.map(|address| (Placeholder::NetworkGateway, address)));
             content.resolve(|placeholder| host.value(&app, &values, placeholder))
         });
@@ -114,10 +114,9 @@ impl Files for SystemHost {
         self.put(place, bytes, mode).await
     }
 
-    async fn purge_data(&self, app: &Manifest) -> HostResult<()> {
-        let dir = self.app_path(&app.id, "")?;
-        let containers = app.services.keys().map(|service| names::container(app, service));
-        let containers: Vec<_> = containers.collect();
+    async fn purge_data(&self, app: &AppId, containers: &[String]) -> HostResult<()> {
+        let dir = self.app_path(app, "")?;
+        let containers = containers.to_vec();
         self.blocking(move |host| host.remove_logs(&containers)).await?;
         if !dir.exists() {
             return Ok(());

@@ -4,12 +4,13 @@
 mod data;
 mod files;
 mod look;
+mod policy;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use archy_engine::ports::{HostResult, Legacy};
-use archy_plan::adopt::SecretSource;
+use archy_plan::adopt::{SecretSource, aside_name};
 use archy_plan::{DesiredApp, LegacyStep};
 use archy_store::files::FileError;
 use archy_types::{AppId, Secret, UserError};
@@ -34,6 +35,7 @@ impl Legacy for SystemHost {
                 let podman = self.podman.within(secs(*deadline_secs));
                 for name in names {
                     self.bury(name).await?;
+                    self.starts_as_before(id, name).await?;
                     podman.start_container(name).await.map_err(|e| error::podman(&e))?;
                 }
                 Ok(())
@@ -46,7 +48,14 @@ impl Legacy for SystemHost {
                 }
                 Ok(())
             }
-            LegacyStep::Rename { id, from, to } => self.rename(id, from, to).await,
+            LegacyStep::Rename { id: container, from, to } if *to == aside_name(from) => {
+                self.never_starts_by_itself(id, container).await?;
+                self.rename(container, from, to).await
+            }
+            LegacyStep::Rename { id: container, from, to } => {
+                self.rename(container, from, to).await?;
+                self.starts_as_before(id, container).await
+            }
             LegacyStep::SetFileAside { path } => self.set_aside(id, path).await,
             LegacyStep::PutFileBack { path } => self.put_file_back(id, path).await,
             LegacyStep::CopyData { data, wish } => self.copy_legacy(app, data, *wish).await,

@@ -48,6 +48,7 @@ mod tests {
             restarts: 0,
             active_since: None,
             inactive_since: None,
+            last_words: None,
         };
         let (up, down) = (ActiveState::Active, ActiveState::Inactive);
         for (file, active, sub, all, believed) in [

@@ -3,11 +3,15 @@
 mod bus;
 mod containers;
 mod contexts;
+mod endings;
 mod error;
 pub(crate) mod facts;
 mod files;
+mod full;
 mod hints;
+mod hook_file;
 mod http;
+mod ignore;
 mod journal;
 mod legacy;
 mod listed;
@@ -22,10 +26,12 @@ mod survey;
 mod testing;
 mod units;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use archy_manifest::template::Placeholder;
 use archy_podman::{Podman, Unshare};
 use archy_store::files::SecretStore;
 use archy_types::{PodmanVersion, Timestamp, UserError};
@@ -33,14 +39,16 @@ use tokio::sync::mpsc;
 
 use crate::app_gate::Standing;
 use crate::guard::Doubt;
+use crate::identity::IdentityDesk;
 use bus::Bus;
 
 /// How long one question about the host may take; beyond it the fact is unknown.
 const LOOK_DEADLINE: Duration = Duration::from_secs(10);
 /// How long one small change may take.
 const CHANGE_DEADLINE: Duration = Duration::from_secs(60);
-/// How long the removal of a container may take: it is stopped first, with its own grace.
-const REMOVE_DEADLINE: Duration = Duration::from_secs(600);
+/// How long the removal of a container that no app has may take: it is stopped first, with its own
+/// grace, which is not known.
+const REMOVE_DEADLINE: Duration = Duration::from_secs(660);
 
 /// Where things are on this host.
 #[derive(Debug, Clone)]
@@ -88,7 +96,10 @@ pub struct SystemHost {
     version: Arc<OnceLock<PodmanVersion>>,
     doubt: Arc<Doubt>,
     standing: Standing,
+    identity: Option<IdentityDesk>,
     sick: sick::Sick,
+    journal: journal::Journal,
+    endings: endings::Endings,
     contexts: contexts::Contexts,
     /// When this daemon began to run.
     since: Timestamp,
@@ -111,7 +122,10 @@ impl SystemHost {
             since: crate::clock::now(),
             doubt: Arc::default(),
             standing: Standing::default(),
+            identity: None,
             sick: sick::Sick::default(),
+            journal: journal::Journal::default(),
+            endings: endings::Endings::default(),
             contexts: contexts::Contexts::default(),
         })
     }
@@ -128,6 +142,20 @@ impl SystemHost {
     pub fn gated(mut self, standing: Standing) -> Self {
         self.standing = standing;
         self
+    }
+
+    /// The same, with identities whose keys are handed to apps.
+    #[must_use]
+    pub fn identified(mut self, identity: IdentityDesk) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// Values of the placeholders that this node knows.
+    fn placeholder_values(&self) -> BTreeMap<Placeholder, String> {
+        let mut values = facts::placeholder_values(&self.config);
+        values.extend(self.identity.iter().flat_map(IdentityDesk::placeholder_values));
+        values
     }
 
     /// Starts watching Podman and systemd for changes; each one is a hint to look.

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use archy_engine::ports::{HostError, HostResult, Interest, Observe, secret_names};
 use archy_manifest::model::{MountSource, ReadyCheck, Service};
 use archy_manifest::{Manifest, names};
-use archy_plan::observed::{ActiveState, ContainerState, FileState, Strangers, UnitState};
+use archy_plan::observed::{ActiveState, ContainerState, FileState, Left, Strangers, UnitState};
 use archy_plan::{Known, Observed};
 use archy_podman::{Container, ExecRequest};
 use archy_quadlet::render::{LABEL_APP, LABEL_SHARED};
@@ -15,7 +16,7 @@ use archy_types::{AppId, Health, PodmanVersion, ServiceName, UserError};
 
 use super::bus::systemd;
 use super::containers::SECRET_HASH_LABEL;
-use super::snapshots::Snapshots;
+use super::snapshots::{Snapshots, Unreadable};
 use super::{LOOK_DEADLINE, SystemHost, error, facts, listed, listening, place};
 use crate::clock;
 
@@ -78,6 +79,8 @@ impl Observe for SystemHost {
             app_files: Known::Yes(local.app_files),
             contexts: local.contexts,
             snapshots: known(local.snapshots),
+            left: Left { snapshots: local.unreadable, ..Left::default() },
+            hooked: std::collections::BTreeMap::new(),
             data_sizes,
             listening: known(local.listening),
             lowest_port: known(local.lowest_port.ok_or_else(|| missing("lowest port"))),
@@ -247,6 +250,7 @@ impl SystemHost {
             let states = units.into_iter().map(|unit| (unit.unit.clone(), unit_state(unit)));
             let mut states = states.collect();
             self.sick.mark(&mut states);
+            self.mark_endings(&interest.apps, &mut states).await;
             let stopping = state == archy_systemd::SystemState::Stopping;
             Ok::<_, HostError>((states, stopping))
         };
@@ -264,18 +268,23 @@ impl SystemHost {
 
     fn look_locally(&self, interest: &Interest) -> LocalFacts {
         let apps = &interest.apps;
+        let (snapshots, unreadable) = match self.snapshots() {
+            Ok((whole, unreadable)) => (Ok(whole), unreadable),
+            Err(failure) => (Err(failure), BTreeMap::new()),
+        };
         let cgroup = &self.config.user_cgroup;
         LocalFacts {
             controllers: archy_systemd::delegated_controllers(cgroup).unwrap_or_default(),
-            values: facts::placeholder_values(&self.config),
-            secret_files: self.secret_hashes(apps),
-            contexts: self.contexts.look(&interest.contexts),
+            values: self.placeholder_values(),
+            secret_files: self.secret_hashes(apps.iter().chain(&interest.former)),
+            contexts: self.contexts.look(&interest.contexts, apps),
             app_files: apps.iter().map(|app| (app.id.clone(), self.app_files(app))).collect(),
             listening: listening::ports(&self.standing.sockets()).map_err(|e| {
                 error::fatal(UserError::new("ports-unknown", format!("/proc/net: {e}")))
             }),
             lowest_port: facts::lowest_port(),
-            snapshots: self.snapshots(),
+            snapshots,
+            unreadable,
             disk_free: facts::disk(&self.config.data_dir).map(|disk| disk.free),
             inodes_free: facts::room(&self.config.data_dir).map(|room| match room.inodes {
                 0 => u64::MAX,
@@ -285,11 +294,11 @@ impl SystemHost {
         }
     }
 
-    fn secret_hashes(
+    fn secret_hashes<'a>(
         &self,
-        apps: &[std::sync::Arc<Manifest>],
+        apps: impl Iterator<Item = &'a Arc<Manifest>>,
     ) -> HostResult<BTreeMap<String, String>> {
-        let names: BTreeSet<String> = apps.iter().flat_map(|app| secret_names(app)).collect();
+        let names: BTreeSet<String> = apps.flat_map(|app| secret_names(app)).collect();
         let mut hashes = BTreeMap::new();
         for name in &names {
             let failed = |e| error::fatal(error::file(&e));
@@ -333,6 +342,7 @@ struct LocalFacts {
     listening: HostResult<BTreeSet<(u16, archy_manifest::model::Protocol)>>,
     lowest_port: Option<u16>,
     snapshots: HostResult<Snapshots>,
+    unreadable: Unreadable,
     disk_free: Option<u64>,
     inodes_free: Option<u64>,
     memory: Option<u64>,
@@ -350,6 +360,7 @@ impl Default for LocalFacts {
             listening: Err(missing("ports")),
             lowest_port: None,
             snapshots: Err(missing("snapshots")),
+            unreadable: BTreeMap::new(),
             disk_free: None,
             inodes_free: None,
             memory: None,
@@ -408,6 +419,7 @@ fn unit_state(unit: archy_systemd::UnitStatus) -> UnitState {
         restarts: unit.restarts,
         active_since: unit.active_since,
         inactive_since: unit.inactive_since,
+        last_words: None,
     }
 }
 

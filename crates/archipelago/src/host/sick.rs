@@ -123,6 +123,7 @@ mod tests {
             restarts: 9,
             active_since: Some(Timestamp(since)),
             inactive_since: Some(Timestamp(since + 20)),
+            last_words: None,
         }
     }
 

@@ -4,18 +4,18 @@
 //! A snapshot is made under another name and renamed when all of it is on the disk: one that has its
 //! name is whole. What belongs to ids of containers is copied and removed in Podman's user namespace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use archy_engine::ports::HostResult;
+use archy_engine::ports::{HostError, HostResult};
 use archy_plan::observed::SnapshotState;
 use archy_plan::{DesiredApp, Known};
 use archy_podman::{ContainerState, Unshare, VolumeSpec};
 use archy_quadlet::render::LABEL_APP;
 use archy_store::files as store;
-use archy_types::{AppId, Generation, Timestamp, UserError};
+use archy_types::{AppId, Generation, Timestamp, UserError, doctor};
 use serde::{Deserialize, Serialize};
 
 use super::{SystemHost, error, facts};
@@ -80,27 +80,34 @@ impl SystemHost {
         self.unshare.within(COPY_DEADLINE)
     }
 
-    /// All whole snapshots. Blocking.
-    pub(super) fn snapshots(&self) -> HostResult<Snapshots> {
+    /// All whole snapshots, and those whose note cannot be read. Blocking.
+    pub(super) fn snapshots(&self) -> HostResult<(Snapshots, Unreadable)> {
         let dir = self.config.data_dir.join(DIR);
-        let mut found = BTreeMap::new();
+        let (mut found, mut unreadable) = (Snapshots::new(), Unreadable::new());
         for app in list(&dir).map_err(|source| error::fatal(failed(&dir, source)))? {
             let Ok(id) = AppId::new(app.clone()) else { continue };
             let path = dir.join(app);
             let names = list(&path).map_err(|source| error::fatal(failed(&path, source)))?;
             let numbers = names.iter().filter_map(|name| name.parse().ok());
-            let states = numbers.filter_map(|number: u64| {
-                let meta = read_meta(&path.join(number.to_string()))?;
-                Some((Generation(number), self.snapshot_state(&meta)))
-            });
-            let states: BTreeMap<_, _> = states.collect();
+            let mut states = BTreeMap::new();
+            for generation in numbers.map(Generation) {
+                let dir = path.join(generation.to_string());
+                match read_meta(&dir) {
+                    Some(meta) => drop(states.insert(generation, self.snapshot_state(&meta))),
+                    None if is_directory(&dir) => {
+                        unreadable.entry(id.clone()).or_default().insert(generation);
+                    }
+                    // a number written otherwise, or no directory
+                    None => {}
+                }
+            }
             // names of somebody else are not ours to clear
             let rest = names.is_empty() || names.iter().any(|name| name.starts_with('.'));
             if rest || !states.is_empty() {
                 found.insert(id, states);
             }
         }
-        Ok(found)
+        Ok((found, unreadable))
     }
 
     fn snapshot_state(&self, meta: &Meta) -> SnapshotState {
@@ -215,7 +222,21 @@ impl SystemHost {
 
     async fn copy(&self, source: &Path, target: &Path) -> HostResult<u64> {
         let copier = self.copier();
-        copier.copy_tree(source, target).await.map_err(|e| error::unshare(&e))?;
+        if let Err(failure) = copier.copy_tree(source, target).await {
+            let HostError { error, retryable } = error::unshare(&failure);
+            if !failure.is_disk_full() {
+                return Err(HostError { error, retryable });
+            }
+            let size = copier.size_of(source).await.ok().map(doctor::size);
+            let error = match size {
+                Some(size) => {
+                    let message = format!("{} {} takes {size}.", error.message, source.display());
+                    UserError { message, ..error }
+                }
+                None => error,
+            };
+            return Err(HostError { error, retryable });
+        }
         copier.size_of(target).await.map_err(|e| error::unshare(&e))
     }
 
@@ -338,6 +359,9 @@ impl SystemHost {
 
 /// Snapshots by app and generation.
 pub(super) type Snapshots = BTreeMap<AppId, BTreeMap<Generation, SnapshotState>>;
+
+/// Snapshots whose note cannot be read, by app.
+pub(super) type Unreadable = BTreeMap<AppId, BTreeSet<Generation>>;
 
 /// Names in a directory; none when it is not there.
 fn list(dir: &Path) -> io::Result<Vec<String>> {

@@ -1,24 +1,48 @@
 //! A closer look at the host, and mends, through the adapters.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use archy_engine::ports::{Containers as _, Interest, Observe as _, Units as _};
 use archy_plan::Known;
 use archy_podman::{Container, ContainerState};
-use archy_quadlet::render::LABEL_APP;
+use archy_quadlet::render::{LABEL_APP, LABEL_SERVICE};
+use archy_systemd::{Manager, SystemdError};
 use archy_types::{Secret, UserError};
 use futures_util::future::BoxFuture;
 
 use super::bus::systemd;
 use super::containers::SECRET_HASH_LABEL;
-use super::{LOOK_DEADLINE, SystemHost, error};
+use super::{LOOK_DEADLINE, REMOVE_DEADLINE, SystemHost, error};
 use crate::survey::{
-    Belongings, LastProbe, ManagerFacts, Mend, Owned, PodmanFacts, Survey, SurveySource,
+    Belongings, BuiltImages, LastProbe, ManagerFacts, Mend, Owned, PodmanFacts, Survey,
+    SurveySource,
 };
+
+/// Where the manager of the machine listens (dbus-daemon(1)).
+const SYSTEM_BUS: &str = "unix:path=/run/dbus/system_bus_socket";
 
 fn owned(name: &str, labels: &BTreeMap<String, String>, running: bool) -> Option<Owned> {
     let app = labels.get(LABEL_APP)?.clone();
     Some(Owned { name: name.to_owned(), app, running })
+}
+
+/// Names that builds of an app gave to an image. One that the owner made of it has the same labels, but
+/// no such name.
+fn built_names(image: &archy_podman::Image) -> Vec<String> {
+    let (Some(app), Some(service)) = (image.labels.get(LABEL_APP), image.labels.get(LABEL_SERVICE))
+    else {
+        return Vec::new();
+    };
+    let containers = [app.clone(), format!("{app}-{service}")];
+    let ours = |name: &&String| {
+        let tagged = name.strip_prefix("localhost/").and_then(|rest| rest.split_once(':'));
+        tagged.is_some_and(|(container, tag)| {
+            containers.iter().any(|one| one == container)
+                && archy_quadlet::render::is_build_tag(tag)
+        })
+    };
+    image.tags.iter().filter(ours).cloned().collect()
 }
 
 fn known<T>(result: archy_engine::ports::HostResult<T>) -> Known<T> {
@@ -26,6 +50,13 @@ fn known<T>(result: archy_engine::ports::HostResult<T>) -> Known<T> {
         Ok(fact) => Known::Yes(fact),
         Err(failure) => Known::No(error::cause(&failure)),
     }
+}
+
+/// How long the manager of the whole machine waits for this user's one.
+async fn shutdown_limit() -> Result<Duration, SystemdError> {
+    let manager = Manager::connect(SYSTEM_BUS, LOOK_DEADLINE).await?.within(LOOK_DEADLINE);
+    let unit = format!("user@{}.service", rustix::process::geteuid().as_raw());
+    Ok(manager.stop_limit(&unit).await?.unwrap_or(Duration::MAX))
 }
 
 impl SystemHost {
@@ -81,7 +112,9 @@ impl SystemHost {
             .map_err(|e| systemd(&e))?;
             let failed =
                 units.into_iter().filter(|u| u.active == archy_systemd::ActiveState::Failed);
+            let shutdown_limit = shutdown_limit().await.ok();
             Ok(ManagerFacts {
+                shutdown_limit,
                 version,
                 state: format!("{state:?}").to_lowercase(),
                 failed: failed.map(|unit| unit.unit).collect(),
@@ -97,7 +130,7 @@ impl SystemHost {
                 return manager.reset_failed(&unit).await.map(drop).map_err(|e| e.to_user_error());
             }
             Mend::Reload => self.reload().await,
-            Mend::RemoveContainer(name) => self.remove_container(&name).await,
+            Mend::RemoveContainer(name) => self.remove_container(&name, REMOVE_DEADLINE).await,
             Mend::RemoveNetwork(name) => self.remove_network(&name).await,
             Mend::RemoveSecret(name) => self.remove_secret(&name).await,
             Mend::RemoveUnitFile(name) => self.remove_unit_file(&name).await,
@@ -143,6 +176,23 @@ impl SurveySource for SystemHost {
 
     fn mend(&self, mend: Mend) -> BoxFuture<'_, Result<(), UserError>> {
         Box::pin(self.apply(mend))
+    }
+
+    fn built_images(&self) -> BoxFuture<'_, Result<BuiltImages, UserError>> {
+        Box::pin(async move {
+            let images = self.podman.within(LOOK_DEADLINE).images().await;
+            let images = images.map_err(|e| error::podman(&e).error)?;
+            let files = self.unit_dir().read().await;
+            let files = files.map_err(|e| UserError::new("unit-files", e.to_string()))?;
+            let lines = files.values().flat_map(|text| text.lines());
+            let named = lines.filter_map(|line| {
+                line.strip_prefix("Image=").or_else(|| line.strip_prefix("ImageTag="))
+            });
+            Ok(BuiltImages {
+                there: images.iter().flat_map(built_names).collect(),
+                deployed: named.map(str::to_owned).collect(),
+            })
+        })
     }
 
     fn remove_image<'a>(&'a self, reference: &'a str) -> BoxFuture<'a, Result<(), UserError>> {

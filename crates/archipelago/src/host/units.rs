@@ -1,14 +1,15 @@
 //! Units of the user manager and their files.
 
+use std::path::Path;
 use std::time::Duration;
 
 use archy_engine::ports::{HostError, HostResult, UnitOutcome, Units};
-use archy_systemd::{JobResult, Manager, UnitDir, check_files};
+use archy_systemd::{JobResult, Manager, Report, UnitDir, check_files};
 use archy_types::{Timestamp, UserError};
 use futures_util::future::join_all;
 
 use super::bus::systemd;
-use super::{CHANGE_DEADLINE, SystemHost, error};
+use super::{CHANGE_DEADLINE, SystemHost, error, full};
 use crate::clock;
 
 impl SystemHost {
@@ -21,6 +22,33 @@ fn files(failure: &archy_systemd::FilesError) -> HostError {
     error::fatal(UserError::new("unit-file", failure.to_string()).hint(
         "Check the disk's free space, and that the Quadlet directory belongs to the service user.",
     ))
+}
+
+/// Why the generator takes one of the new files not, if it does not. What it says of others is not
+/// held against them, unless it drops all files because one cannot be parsed at all (Podman 5.4).
+fn rejection(report: &Report, new: &[(String, String)], dir: &Path) -> Option<UserError> {
+    let ours = |name: &str| new.iter().any(|(file, _)| file == name);
+    let (name, why) = report.errors().find(|(name, _)| ours(name))?;
+    let all_dropped = report.files.values().all(|file| file.unit.is_none());
+    let broken = report
+        .errors()
+        .find(|(name, why)| !ours(name) && why.contains("error loading") && all_dropped);
+    let Some((foreign, why)) = broken else {
+        let text = format!("Podman's generator rejects {name}: {why}");
+        let hint = "This is a fault of the manifest or of Archipelago; nothing was changed.";
+        return Some(UserError::new("unit-rejected", text).hint(hint));
+    };
+    let path = dir.join(foreign);
+    let text = format!(
+        "Podman's generator drops every file of {}, since it cannot parse {foreign}: {why}",
+        dir.display()
+    );
+    let hint = format!(
+        "Archipelago did not make {}: correct it, or move it away. Until then no container of that \
+         directory starts at boot.",
+        path.display()
+    );
+    Some(UserError::new("foreign-unit-broken", text).hint(hint))
 }
 
 impl Units for SystemHost {
@@ -40,17 +68,10 @@ impl Units for SystemHost {
         let scratch = &self.config.runtime_dir;
         let report = check_files(all.into_iter().collect(), scratch, generator, CHANGE_DEADLINE)
             .await
-            .map_err(|e| error::fatal(UserError::new("generator", e.to_string())))?;
-        let rejected = report.errors().find(|(name, _)| new.iter().any(|(file, _)| file == name));
-        match rejected {
+            .map_err(|e| error::fatal(UserError::new(e.code(), e.to_string()).hint(e.hint())))?;
+        match rejection(&report, new, &self.config.quadlet_dir) {
             None => Ok(()),
-            Some((name, why)) => Err(error::fatal(
-                UserError::new(
-                    "unit-rejected",
-                    format!("Podman's generator rejects {name}: {why}"),
-                )
-                .hint("This is a fault of the manifest or of Archipelago; nothing was changed."),
-            )),
+            Some(rejection) => Err(error::fatal(rejection)),
         }
     }
 
@@ -98,6 +119,7 @@ impl SystemHost {
         let mut failure = result.err();
         if let (Act::Start, Some(error)) = (act, &mut failure) {
             self.add_last_words(unit, began, error).await;
+            self.name_want_of_memory(unit, began, error).await;
         }
         UnitOutcome { unit: unit.to_owned(), failure }
     }
@@ -110,11 +132,16 @@ impl SystemHost {
             Ok(lines) => lines,
             Err(_) => self.kept_log(name, 1).await,
         };
-        if let Some(line) = lines.last()
-            && line.time.is_none_or(|time| time >= began)
-        {
-            error.message.push_str(&format!(" Its last words: {}", line.text.trim()));
+        let young = lines.last().filter(|line| line.time.is_none_or(|time| time >= began));
+        let words = match young {
+            Some(line) => Some(line.text.clone()),
+            // where no container was made, Podman says why
+            None => self.journal.last_lines(unit, 1, began).await.pop(),
+        };
+        if let Some(words) = words.as_deref().map(str::trim).filter(|words| !words.is_empty()) {
+            error.message.push_str(&format!(" Its last words: {words}"));
         }
+        *error = full::name(error.clone());
     }
 }
 
@@ -178,3 +205,6 @@ async fn describe(manager: &Manager, unit: &str, verb: &str, result: &JobResult)
         Err(_) => format!("{unit} did not {verb}: {job}."),
     }
 }
+
+#[cfg(test)]
+mod tests;

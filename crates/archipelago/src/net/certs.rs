@@ -1,4 +1,5 @@
-//! The node's certificate: made when there is none, read again when its files change.
+//! The node's certificate: issued by its own authority, anew when names or addresses change, and read
+//! again when its files change; and the operator's own pair for the public name.
 
 use std::io::{ErrorKind, Write as _};
 use std::net::IpAddr;
@@ -7,12 +8,20 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
+use archy_api::door::{LeafInfo, NodeCa, PublicPair};
+use archy_types::Timestamp;
 use rustls::client::verify_server_name;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+
+use super::authority::{self, Authority, Facts};
+use crate::config::Config;
+
+/// Names of one certificate at most: machines with many containers have many addresses.
+const MAX_NAMES: usize = 100;
 
 /// Why a pair of certificate and key is not used.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +45,9 @@ pub enum CertError {
     /// A certificate could not be made.
     #[error("a certificate could not be made: {0}")]
     Make(#[from] rcgen::Error),
+    /// The system gives no random bytes.
+    #[error("{0}")]
+    NoRandomness(String),
 }
 
 /// Two files, and the pair that was last read from them.
@@ -47,28 +59,45 @@ struct Pair {
     covers: Option<String>,
     seen: RwLock<Option<[SystemTime; 2]>>,
     good: RwLock<Option<Arc<CertifiedKey>>>,
+    /// Why the files as they are now are not used.
+    fault: RwLock<Option<String>>,
 }
 
 impl Pair {
     fn new(crt: PathBuf, key: PathBuf, covers: Option<String>) -> Self {
-        Self { crt, key, covers, seen: RwLock::default(), good: RwLock::default() }
+        Self {
+            crt,
+            key,
+            covers,
+            seen: RwLock::default(),
+            good: RwLock::default(),
+            fault: RwLock::default(),
+        }
     }
 
     fn current(&self) -> Option<Arc<CertifiedKey>> {
         self.good.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Reads the files if they changed. After a failure the last good pair stays, and the same
-    /// files are not tried again until they change.
+    /// Reads the files if they changed. After a failure the last good pair stays, and the files are
+    /// tried again each time: their permissions may be mended without a trace in their times.
     fn refresh(&self, provider: &CryptoProvider, force: bool) -> Result<bool, CertError> {
         let times = [modified(&self.crt)?, modified(&self.key)?];
-        let seen = self.seen.write().unwrap_or_else(PoisonError::into_inner).replace(times);
-        if seen == Some(times) && !force {
+        if *self.seen.read().unwrap_or_else(PoisonError::into_inner) == Some(times) && !force {
             return Ok(false);
         }
         let pair = self.read(provider)?;
         *self.good.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(pair));
+        *self.seen.write().unwrap_or_else(PoisonError::into_inner) = Some(times);
         Ok(true)
+    }
+
+    /// Notes a failure; true when it is news.
+    fn note(&self, fault: Option<String>) -> bool {
+        let mut noted = self.fault.write().unwrap_or_else(PoisonError::into_inner);
+        let news = *noted != fault;
+        *noted = fault;
+        news
     }
 
     fn read(&self, provider: &CryptoProvider) -> Result<CertifiedKey, CertError> {
@@ -98,43 +127,138 @@ impl Pair {
 /// Chooses the certificate of a handshake: the public pair for the public name, else the node's.
 #[derive(Debug)]
 pub struct Certs {
+    authority: Option<Authority>,
     node: Pair,
     public: Option<Pair>,
     provider: Arc<CryptoProvider>,
+    /// One certificate is issued at a time.
+    issuing: std::sync::Mutex<()>,
 }
 
 impl Certs {
-    /// The certificates in `ssl_dir`; a self-signed one for `names` is made when there is none.
-    /// Blocks.
+    /// The certificates in `ssl_dir`. The authority is made when there is none; it issues the
+    /// node's certificate for `names` unless the operator put one of their own there. Blocks.
     ///
     /// # Errors
-    /// The directory cannot be written. A pair that cannot be used is only logged: handshakes
-    /// fail until it is mended.
+    /// There is no certificate, and none can be made. A pair that cannot be used is only logged:
+    /// handshakes fail until it is mended.
     pub fn open(
         ssl_dir: &Path,
         public: Option<(String, PathBuf, PathBuf)>,
         names: &[String],
+        now: Timestamp,
     ) -> Result<Arc<Self>, CertError> {
         let (crt, key) = (ssl_dir.join("archipelago.crt"), ssl_dir.join("archipelago.key"));
-        if !crt.exists() && !key.exists() {
-            make(ssl_dir, &crt, &key, names)?;
-        }
+        let there = crt.exists() && key.exists();
+        let host = names.first().map_or("node", String::as_str);
+        let authority = match Authority::open(ssl_dir, host) {
+            Ok(authority) => Some(authority),
+            Err(error) if there => {
+                tracing::warn!(%error, "this node has no certificate authority of its own");
+                None
+            }
+            Err(error) => return Err(error),
+        };
         let certs = Arc::new(Self {
+            authority,
             node: Pair::new(crt, key, None),
             public: public.map(|(name, crt, key)| Pair::new(crt, key, Some(name))),
             provider: Arc::new(rustls::crypto::ring::default_provider()),
+            issuing: std::sync::Mutex::default(),
         });
+        match certs.issue(names, now, false) {
+            Err(error) if there => tracing::warn!(%error, "the certificate stays as it is"),
+            issued => drop(issued?),
+        }
         certs.refresh(true);
         Ok(certs)
+    }
+
+    /// Issues the node's certificate if it has none, or if the authority's lacks a name or ends
+    /// soon, or in any case with `force`; says whether it did. One that the operator put there is
+    /// left alone. The key stays. Blocks.
+    ///
+    /// # Errors
+    /// Files cannot be read or written.
+    pub fn issue(&self, names: &[String], now: Timestamp, force: bool) -> Result<bool, CertError> {
+        let Some(authority) = &self.authority else { return Ok(false) };
+        let _guard = self.issuing.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = authority.facts();
+        let leaf = authority::first(&self.node.crt).and_then(|der| Facts::of(&der));
+        let due = match (&leaf, &own) {
+            (Some(leaf), Some(own)) if leaf.is_of(own) => force || leaf.is_stale(names, now),
+            (Some(leaf), _) => leaf.is_self_made(),
+            // what is there and is no certificate is not ours to replace
+            (None, _) => !self.node.crt.exists(),
+        };
+        if !due {
+            return Ok(false);
+        }
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |error: std::io::Error| CertError::File { path, reason: error.to_string() }
+        };
+        let key = if self.node.key.exists() {
+            authority::read_key(&self.node.key)?
+        } else {
+            let key = rcgen::KeyPair::generate()?;
+            write_new(&self.node.key, &key.serialize_pem(), 0o600).map_err(io(&self.node.key))?;
+            key
+        };
+        let certificate = authority.issue(&key, names, now)?;
+        // whoever is given this file as what to trust finds the authority in it
+        let chain = format!("{}{}", certificate.pem(), authority.pem().unwrap_or_default());
+        write_new(&self.node.crt, &chain, 0o644).map_err(io(&self.node.crt))?;
+        tracing::info!(certificate = %self.node.crt.display(), ?names, "certificate issued");
+        self.refresh(false);
+        Ok(true)
+    }
+
+    /// The authority's certificate as PEM. Blocks.
+    #[must_use]
+    pub fn authority_pem(&self) -> Option<String> {
+        self.authority.as_ref()?.pem()
+    }
+
+    /// All certificates in words. Blocks for a moment.
+    #[must_use]
+    pub fn describe(&self) -> NodeCa {
+        let authority = self.authority.as_ref();
+        let own = authority.and_then(Authority::facts);
+        let leaf = self.node.current().and_then(|pair| Facts::of(pair.end_entity_cert().ok()?));
+        NodeCa {
+            fingerprint: authority.and_then(Authority::fingerprint),
+            subject: own.as_ref().map(|own| own.common_name.clone()),
+            path: authority::PATH.to_owned(),
+            expires: own.as_ref().map(|own| own.ends.0),
+            leaf: leaf.map(|leaf| LeafInfo {
+                own: own.as_ref().is_some_and(|own| leaf.is_of(own)),
+                expires: leaf.ends.0,
+                names: leaf.names,
+            }),
+            public: self.public.as_ref().map(|pair| PublicPair {
+                host: pair.covers.clone().unwrap_or_default(),
+                in_use: pair.current().is_some(),
+                fault: pair.fault.read().unwrap_or_else(PoisonError::into_inner).clone(),
+            }),
+        }
     }
 
     /// Reads files that changed (all of them with `force`). Blocks.
     pub fn refresh(&self, force: bool) {
         for pair in std::iter::once(&self.node).chain(&self.public) {
             match pair.refresh(&self.provider, force) {
-                Ok(false) => {}
-                Ok(true) => tracing::info!(certificate = %pair.crt.display(), "certificate read"),
-                Err(error) => tracing::warn!(%error, "the last good certificate stays in use"),
+                Ok(read) => {
+                    pair.note(None);
+                    if read {
+                        tracing::info!(certificate = %pair.crt.display(), "certificate read");
+                    }
+                }
+                Err(error) => {
+                    if pair.note(Some(error.to_string())) {
+                        tracing::warn!(%error, "the last good certificate stays in use");
+                    }
+                }
             }
         }
     }
@@ -172,28 +296,8 @@ fn modified(path: &Path) -> Result<SystemTime, CertError> {
         .map_err(|error| CertError::File { path: path.to_owned(), reason: error.to_string() })
 }
 
-fn make(ssl_dir: &Path, crt: &Path, key: &Path, names: &[String]) -> Result<(), CertError> {
-    let io = |path: &Path| {
-        let path = path.to_owned();
-        move |error: std::io::Error| CertError::File { path, reason: error.to_string() }
-    };
-    std::fs::create_dir_all(ssl_dir).map_err(io(ssl_dir))?;
-    let pair = rcgen::KeyPair::generate()?;
-    let mut params = rcgen::CertificateParams::new(names.to_vec())?;
-    let common = names.first().map_or("archipelago", String::as_str);
-    params.distinguished_name.push(rcgen::DnType::CommonName, common);
-    params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
-    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-    params.not_after = rcgen::date_time_ymd(2045, 1, 1);
-    let certificate = params.self_signed(&pair)?;
-    write_new(key, &pair.serialize_pem(), 0o600).map_err(io(key))?;
-    write_new(crt, &certificate.pem(), 0o644).map_err(io(crt))?;
-    tracing::info!(certificate = %crt.display(), ?names, "self-signed certificate made");
-    Ok(())
-}
-
 /// Writes a file that appears whole or not at all.
-fn write_new(path: &Path, text: &str, mode: u32) -> std::io::Result<()> {
+pub(super) fn write_new(path: &Path, text: &str, mode: u32) -> std::io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
     match std::fs::remove_file(&temporary) {
@@ -207,14 +311,31 @@ fn write_new(path: &Path, text: &str, mode: u32) -> std::io::Result<()> {
     std::fs::rename(&temporary, path)
 }
 
+/// What the node's own certificate is to cover now. Asks the system for its name and addresses.
+#[must_use]
+pub fn names_of(config: &Config) -> Vec<String> {
+    let naming = &config.naming;
+    let more: Vec<_> = naming.host_ip.map(IpAddr::V4).into_iter().collect();
+    let mut names = own_names(&super::hostname(), &more);
+    // without a pair of its own the public name is at least covered by the node's authority
+    names.extend(naming.public_host.clone().filter(|_| naming.public_pair.is_none()));
+    names
+}
+
 /// Names and addresses that the node's own certificate covers: host name, `.local`, localhost,
 /// every address of its interfaces, and what the owner set.
 #[must_use]
 pub fn own_names(hostname: &str, more: &[IpAddr]) -> Vec<String> {
     let mut names = Vec::new();
-    if archy_types::id::check_dns_label(hostname).is_ok() {
-        names.extend([hostname.to_owned(), format!("{hostname}.local")]);
+    // a host that calls itself by its full name is known by the first label in the local network
+    let label = hostname.split('.').next().unwrap_or_default();
+    if archy_types::id::check_dns_label(label).is_ok() {
+        names.extend([label.to_owned(), format!("{label}.local")]);
     }
+    if label != hostname && crate::config::public_name(hostname).is_some() {
+        names.push(hostname.to_owned());
+    }
+    names.retain(|name| name != "localhost");
     names.push("localhost".to_owned());
     // link-local addresses need a zone, which no certificate can name
     let usable = super::addresses()
@@ -223,7 +344,7 @@ pub fn own_names(hostname: &str, more: &[IpAddr]) -> Vec<String> {
         .filter(|ip| !matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local()));
     for ip in usable {
         let text = ip.to_string();
-        if !names.contains(&text) {
+        if !names.contains(&text) && names.len() < MAX_NAMES {
             names.push(text);
         }
     }
@@ -231,43 +352,4 @@ pub fn own_names(hostname: &str, more: &[IpAddr]) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use super::*;
-
-    #[test]
-    fn made_once_kept_and_reloaded() {
-        let dir = tempfile::tempdir().unwrap();
-        let names = own_names("mynode", &["10.1.2.3".parse().unwrap()]);
-        assert!(names.starts_with(&["mynode".into(), "mynode.local".into(), "localhost".into()]));
-        let certs = Certs::open(dir.path(), None, &names).unwrap();
-        let key = dir.path().join("archipelago.key");
-        assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
-        let first = certs.node.current().unwrap();
-        let name = ServerName::try_from("mynode.local").unwrap();
-        let leaf = ParsedCertificate::try_from(first.end_entity_cert().unwrap()).unwrap();
-        assert!(verify_server_name(&leaf, &name).is_ok());
-        // a second start keeps it
-        let again = Certs::open(dir.path(), None, &names).unwrap();
-        assert_eq!(again.node.current().unwrap().cert, first.cert);
-        // a key that does not match is refused, the good pair stays
-        let other = rcgen::KeyPair::generate().unwrap().serialize_pem();
-        std::fs::write(&key, other).unwrap();
-        certs.refresh(true);
-        assert_eq!(certs.node.current().unwrap().cert, first.cert);
-        assert!(certs.server_config(&[b"h2"]).is_ok());
-    }
-
-    #[test]
-    fn a_public_pair_must_cover_its_name() {
-        let (dir, public) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let (crt, key) = (public.path().join("c"), public.path().join("k"));
-        make(public.path(), &crt, &key, &["node.example.org".into()]).unwrap();
-        for (name, used) in [("node.example.org", true), ("other.example.org", false)] {
-            let pair = Some((name.to_owned(), crt.clone(), key.clone()));
-            let certs = Certs::open(dir.path(), pair, &["n".into()]).unwrap();
-            assert_eq!(certs.public.as_ref().unwrap().current().is_some(), used);
-        }
-    }
-}
+mod tests;

@@ -9,7 +9,8 @@ use http::{HeaderMap, Uri, header};
 
 use super::errors;
 use crate::app::App;
-use crate::auth::{Limit, Session, cookies};
+use crate::auth::login::{self, OWNER, Visit};
+use crate::auth::{Limit, Role as UserRole, Session, Tokens, agent, cookies};
 use crate::clock;
 use crate::net::Peer;
 
@@ -20,12 +21,104 @@ pub struct Caller {
     pub peer: Peer,
     /// Their session; none over the unix socket and for public methods without one.
     pub session: Option<Arc<Session>>,
+    /// What their browser brought along.
+    pub brought: Arc<Brought>,
 }
 
-/// Checks a call.
+/// What a browser brings along with a call.
+#[derive(Default)]
+pub struct Brought {
+    /// The cookie of a session, or of a login that is half done.
+    pub session: Option<String>,
+    /// The cookie of a browser that is remembered.
+    pub remember: Option<String>,
+    /// The address of the page that calls.
+    pub origin: Option<String>,
+    /// A session that began anew with this call.
+    pub restored: Option<Tokens>,
+    /// What it says of itself, in three words.
+    agent: Option<String>,
+}
+
+impl std::fmt::Debug for Brought {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Brought").field("agent", &self.agent).finish_non_exhaustive()
+    }
+}
+
+impl Brought {
+    fn read(headers: &HeaderMap) -> Self {
+        let cookie = |name| cookies::get(headers, name).map(str::to_owned);
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        Self {
+            session: cookie(archy_api::paths::SESSION_COOKIE),
+            remember: cookie(archy_api::paths::REMEMBER_COOKIE).filter(|text| !text.is_empty()),
+            origin: header(header::ORIGIN).map(str::to_owned),
+            restored: None,
+            agent: header(header::USER_AGENT).and_then(agent::describe),
+        }
+    }
+
+    /// Address and browser, for people.
+    fn place(&self, peer: Peer) -> String {
+        match &self.agent {
+            Some(agent) => format!("{}, {agent}", peer.describe()),
+            None => peer.describe(),
+        }
+    }
+}
+
+impl Caller {
+    /// The user: over the unix socket it is the owner.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        self.session.as_ref().map_or(OWNER, |session| &session.user)
+    }
+
+    /// What they may do. Meaningful once the call was checked.
+    #[must_use]
+    pub fn role(&self) -> UserRole {
+        match &self.session {
+            Some(session) => session.role,
+            None if self.peer.is_local_admin() => UserRole::Admin,
+            None => UserRole::AppUser,
+        }
+    }
+
+    /// Where they are.
+    #[must_use]
+    pub fn visit(&self) -> Visit {
+        Visit { ip: self.peer.ip(), from: self.brought.place(self.peer) }
+    }
+}
+
+/// Checks a call. A browser that is remembered begins a session anew with one that only reads; what
+/// changes something needs the token of a session that was there before.
 ///
 /// # Errors
 /// The first rule that it breaks; 401, 403 or 429.
+pub async fn check_call(
+    app: &App,
+    peer: Peer,
+    headers: &HeaderMap,
+    method: &'static str,
+    access: Access,
+) -> Result<Caller, ErrorObject> {
+    let mut brought = Brought::read(headers);
+    if !peer.is_local_admin() && !access.public && !access.csrf {
+        let token = brought.session.as_deref();
+        let lives = token.is_some_and(|t| app.sessions.find(t, clock::steady_now()).is_some());
+        if !lives && origin_allowed(app, headers, access.origin) {
+            brought.restored = restore(app, peer, &brought).await?;
+        }
+    }
+    check_brought(app, peer, headers, method, access, brought).await
+}
+
+/// Checks what is no call and cannot give out cookies.
+///
+/// # Errors
+/// As [`check_call`].
 pub async fn check(
     app: &App,
     peer: Peer,
@@ -33,13 +126,25 @@ pub async fn check(
     method: &'static str,
     access: Access,
 ) -> Result<Caller, ErrorObject> {
+    check_brought(app, peer, headers, method, access, Brought::read(headers)).await
+}
+
+async fn check_brought(
+    app: &App,
+    peer: Peer,
+    headers: &HeaderMap,
+    method: &'static str,
+    access: Access,
+    brought: Brought,
+) -> Result<Caller, ErrorObject> {
     if peer.is_local_admin() {
-        return Ok(Caller { peer, session: None });
+        return Ok(Caller { peer, session: None, brought: Arc::new(brought) });
     }
     if !origin_allowed(app, headers, access.origin) {
         return Err(errors::origin());
     }
-    let token = cookies::get(headers, archy_api::paths::SESSION_COOKIE);
+    let restored = brought.restored.as_ref().map(|tokens| tokens.session.as_str());
+    let token = restored.or(brought.session.as_deref());
     let session = token.and_then(|token| app.sessions.find(token, clock::steady_now()));
     if !access.public {
         let Some(session) = &session else {
@@ -62,7 +167,14 @@ pub async fn check(
     if let Some(rate) = access.rate {
         count(app, peer.ip(), method, rate)?;
     }
-    Ok(Caller { peer, session })
+    Ok(Caller { peer, session, brought: Arc::new(brought) })
+}
+
+/// Begins a session anew for a browser that is remembered.
+async fn restore(app: &App, peer: Peer, brought: &Brought) -> Result<Option<Tokens>, ErrorObject> {
+    let Some(token) = &brought.remember else { return Ok(None) };
+    let visit = Visit { ip: peer.ip(), from: brought.place(peer) };
+    Ok(login::restore(app, &visit, token).await?)
 }
 
 /// Counts a call against its limit.

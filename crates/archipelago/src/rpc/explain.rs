@@ -140,6 +140,7 @@ fn after(view: &AppView, service: &Service) -> Vec<Predecessor> {
                 ("healthy", active && other.is_some_and(|other| other.health == Health::Healthy))
             }
             DependsOn::Completed => ("completed", active),
+            DependsOn::Ready => ("ready", active),
         };
         Predecessor { service: name.to_string(), condition: word.to_owned(), met }
     };

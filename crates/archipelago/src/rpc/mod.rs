@@ -7,6 +7,7 @@ mod config;
 mod doctor;
 pub mod errors;
 mod explain;
+mod identity;
 pub mod logs;
 mod node;
 mod package;
@@ -34,7 +35,7 @@ use http_body_util::{BodyExt as _, Limited};
 use serde_json::Value;
 
 use crate::app::App;
-use crate::auth::{cookies, sessions};
+use crate::auth::{cookies, login};
 use crate::net::Peer;
 pub use package::record as operation_record;
 pub use reply::{Outcome, Reply, single};
@@ -79,9 +80,9 @@ pub async fn handle(
         match change {
             Cookies::Keep => {}
             Cookies::Clear => cookies::clear(headers, peer.is_tls()),
-            Cookies::Set(tokens) => {
-                let age = sessions::COOKIE_SECS;
-                cookies::set(headers, &tokens.session, &tokens.csrf, peer.is_tls(), age);
+            Cookies::Set(begun) => login::give_cookies(headers, &begun, peer.is_tls()),
+            Cookies::Half(token) => {
+                cookies::set_half(headers, &token, peer.is_tls(), login::HALF_SECS);
             }
         }
     }
@@ -168,13 +169,22 @@ async fn run(
             .hint("The API reference lists all methods."));
     };
     let name = entry.info.name;
-    let caller = access::check(app, peer, headers, name, entry.info.access).await?;
-    if name == ServerGetState::NAME {
+    let caller = access::check_call(app, peer, headers, name, entry.info.access).await?;
+    if name == ServerGetState::NAME && caller.brought.restored.is_none() {
         return Ok(Outcome::Ready(app.hub.now().result));
     }
     let call = Arc::new(Call::new(caller));
+    if let Some(tokens) = call.caller.brought.restored.clone() {
+        changes.push(Cookies::Set(login::Begun { tokens, remember: None }));
+    }
+    let deed = auth::audit::deed(&call.caller, entry.info, request.params.as_ref());
     let work = (entry.handler)(app.clone(), call.clone(), request);
-    let value = match AssertUnwindSafe(work).catch_unwind().await {
+    let ended = AssertUnwindSafe(work).catch_unwind().await;
+    if let Some(deed) = deed {
+        let outcome = auth::audit::outcome(&ended);
+        auth::audit::note(app, deed, outcome).await;
+    }
+    let value = match ended {
         Ok(value) => value?,
         Err(panic) => {
             let log_id = uuid();

@@ -1,6 +1,7 @@
 //! `health`, `server.*`, `container-list`, `system.*`, `node.*`.
 
 use archy_api::container::ContainerEntry;
+use archy_api::gate::{GateStatus, SetAccessParams};
 use archy_api::health::HealthResult;
 use archy_api::node::{AppCounts, NodeStatus};
 use archy_api::rpc::NoParams;
@@ -11,6 +12,7 @@ use archy_types::{AppState, UserError};
 
 use super::table::{Answer, Call};
 use crate::app::{App, VERSION};
+use crate::app_gate;
 use crate::state::map;
 use crate::system;
 
@@ -34,16 +36,20 @@ pub(super) async fn get_state(app: &App, _: &Call, _: NoParams) -> Answer<GetSta
 }
 
 pub(super) async fn set_name(app: &App, _: &Call, params: SetNameParams) -> Answer<SetNameResult> {
-    let name = params.name.trim();
+    let name = check_name(&params.name)?;
+    app.set_name(name).await?;
+    Ok(SetNameResult { name: name.to_owned() })
+}
+
+/// The name of a node for people.
+pub(super) fn check_name(name: &str) -> Result<&str, UserError> {
+    let name = name.trim();
     let length = name.chars().count();
     if length == 0 || length > MAX_NAME || name.chars().any(char::is_control) {
         let message = format!("Invalid name: it must have 1 to {MAX_NAME} characters.");
-        return Err(UserError::new("name-invalid", message)
-            .hint("Leave out control characters.")
-            .into());
+        return Err(UserError::new("name-invalid", message).hint("Leave out control characters."));
     }
-    app.set_name(name).await?;
-    Ok(SetNameResult { name: name.to_owned() })
+    Ok(name)
 }
 
 pub(super) async fn containers(app: &App, _: &Call, _: NoParams) -> Answer<Vec<ContainerEntry>> {
@@ -120,4 +126,12 @@ pub(super) async fn status(app: &App, _: &Call, _: NoParams) -> Answer<NodeStatu
         seq: published.seq,
         observed_at: snapshot.observed_at.0,
     })
+}
+
+pub(super) async fn gate_status(app: &App, _: &Call, _: NoParams) -> Answer<GateStatus> {
+    Ok(app_gate::status(app))
+}
+
+pub(super) async fn set_access(app: &App, _: &Call, params: SetAccessParams) -> Answer<GateStatus> {
+    Ok(app_gate::set_access(app, params).await?)
 }

@@ -111,7 +111,7 @@ fn step(planned: &PlannedStep) -> PlanStep {
 fn target(step: &Step) -> Option<String> {
     match step {
         Step::StopUnits { units, .. } | Step::StartUnits { units, .. } => Some(units.join(", ")),
-        Step::RemoveContainer { name }
+        Step::RemoveContainer { name, .. }
         | Step::RemoveNetwork { name }
         | Step::PurgeVolume { name }
         | Step::RemovePodmanSecret { name }

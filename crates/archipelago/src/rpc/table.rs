@@ -9,9 +9,9 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::access::Caller;
-use super::{adopt, auth, config, doctor, explain, node, package, plan, update};
+use super::{adopt, auth, config, doctor, explain, identity, node, package, plan, update};
 use crate::app::App;
-use crate::auth::Tokens;
+use crate::auth::login::Begun;
 
 /// What a handler gives.
 pub type Answer<T> = Result<T, ErrorObject>;
@@ -25,15 +25,28 @@ pub struct Call {
 }
 
 /// What the answer does to the caller's cookies.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub enum Cookies {
     /// Nothing.
     #[default]
     Keep,
     /// Begins a session.
-    Set(Tokens),
+    Set(Begun),
+    /// A login waits for its code under this token.
+    Half(String),
     /// Ends it.
     Clear,
+}
+
+impl std::fmt::Debug for Cookies {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Keep => "Keep",
+            Self::Set(_) => "Set(…)",
+            Self::Half(_) => "Half(…)",
+            Self::Clear => "Clear",
+        })
+    }
 }
 
 impl Call {
@@ -92,8 +105,40 @@ handlers! {
     AuthIsOnboardingComplete => auth::is_onboarding_complete;
     AuthSetup => auth::setup;
     AuthLogin => auth::login;
+    AuthLoginTotp => auth::login_totp;
+    AuthLoginBackup => auth::login_backup;
+    AuthLoginPasskeyStart => auth::passkey::login_start;
+    AuthLoginPasskeyFinish => auth::passkey::login_finish;
     AuthLogout => auth::logout;
     AuthChangePassword => auth::change_password;
+    AuthWhoAmI => auth::who_am_i;
+    AuthApps => auth::apps;
+    AuthSessions => auth::tokens::sessions;
+    AuthRevokeSession => auth::tokens::revoke_session;
+    AuthTotpStatus => auth::totp::status;
+    AuthTotpSetup => auth::totp::setup;
+    AuthTotpEnable => auth::totp::enable;
+    AuthTotpDisable => auth::totp::disable;
+    AuthTotpBackupCodes => auth::totp::backup_codes;
+    AuthCreateDeviceToken => auth::tokens::create;
+    AuthListDeviceTokens => auth::tokens::list;
+    AuthRevokeDeviceToken => auth::tokens::revoke;
+    AuthPasskeyRegisterStart => auth::passkey::register_start;
+    AuthPasskeyRegisterFinish => auth::passkey::register_finish;
+    AuthPasskeyList => auth::passkey::list;
+    AuthPasskeyRemove => auth::passkey::remove;
+    AuthAudit => auth::audit::list;
+    AuthOnboarding => auth::onboarding::status;
+    AuthCompleteOnboarding => auth::onboarding::complete;
+    SeedGenerate => auth::onboarding::generate;
+    SeedConfirm => auth::onboarding::confirm;
+    SeedRestore => auth::onboarding::restore;
+    UsersList => auth::users::list;
+    UsersCreate => auth::users::create;
+    UsersUpdate => auth::users::update;
+    UsersDelete => auth::users::delete;
+    SystemNodeCa => auth::ca::show;
+    SystemNodeCaGenerate => auth::ca::generate;
     ServerGetState => node::get_state;
     ServerSetName => node::set_name;
     PackageAvailable => package::available;
@@ -121,6 +166,39 @@ handlers! {
     SystemDoctor => doctor::doctor;
     SystemMend => doctor::mend;
     SystemSupport => doctor::support;
+    GateStatus => node::gate_status;
+    GateSetAccess => node::set_access;
+    IdentityList => identity::list;
+    IdentityGet => identity::get;
+    IdentityCreate => identity::create;
+    IdentityImport => identity::import;
+    IdentityUpdate => identity::update;
+    IdentitySetDefault => identity::set_default;
+    IdentityDelete => identity::delete;
+    IdentityPublishProfile => identity::publish_profile;
+    IdentityExportKeys => identity::export_keys;
+    IdentityCreateNostrKey => identity::create_nostr_key;
+    IdentityAffectedApps => identity::affected_apps;
+    IdentitySign => identity::sign_text;
+    IdentityVerify => identity::verify_text;
+    IdentityNostrSign => identity::sign;
+    IdentityNostrEncryptNip04 => identity::encrypt_nip04;
+    IdentityNostrDecryptNip04 => identity::decrypt_nip04;
+    IdentityNostrEncryptNip44 => identity::encrypt_nip44;
+    IdentityNostrDecryptNip44 => identity::decrypt_nip44;
+    IdentityLinkNip46 => identity::link;
+    IdentityLinkStart => identity::start;
+    IdentityLinkFinish => identity::finish;
+    IdentityConsentAsk => identity::ask;
+    IdentityConsentWait => identity::wait;
+    IdentityConsentAnswer => identity::answer;
+    IdentityConsentList => identity::grants;
+    IdentityConsentRevoke => identity::revoke;
+    NodeNostrPubkey => identity::node_pubkey;
+    NodeNostrSign => identity::node_sign;
+    NostrListRelays => identity::list_relays;
+    NostrSetRelay => identity::set_relay;
+    NostrRemoveRelay => identity::remove_relay;
     NodeStatus => node::status;
 }
 

@@ -149,6 +149,17 @@ impl Hub {
         self.set_links(|links| (links.guarded, links.secure) = (guarded, secure));
     }
 
+    /// Publishes the ports whose pages forbid frames.
+    pub fn set_unframed(&self, unframed: BTreeSet<u16>) {
+        self.set_links(|links| links.unframed = unframed);
+    }
+
+    /// True when the app gate speaks TLS.
+    #[must_use]
+    pub fn links_secure(&self) -> bool {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).links.secure
+    }
+
     fn set_links(&self, change: impl FnOnce(&mut map::Links)) {
         self.update(|inner| {
             let before = inner.links.clone();

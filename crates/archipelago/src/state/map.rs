@@ -25,6 +25,8 @@ pub struct Links {
     pub guarded: BTreeSet<u16>,
     /// The gate speaks TLS.
     pub secure: bool,
+    /// Ports whose pages forbid frames.
+    pub unframed: BTreeSet<u16>,
 }
 
 /// One app.
@@ -35,7 +37,7 @@ pub fn package(view: &AppView, links: &Links) -> PackageData {
         state: PackageState::from(view.report.state),
         health: known_health(view.health),
         install_progress: progress(view),
-        manifest: card(view, &doors),
+        manifest: card(view, &doors, links),
         static_files: StaticFiles {
             license: text(&view.manifest, "license"),
             instructions: text(&view.manifest, "instructions"),
@@ -148,7 +150,11 @@ fn progress(view: &AppView) -> Option<InstallProgress> {
         })
 }
 
-fn card(view: &AppView, doors: &BTreeMap<String, InterfaceAddresses>) -> ManifestCard {
+fn card(
+    view: &AppView,
+    doors: &BTreeMap<String, InterfaceAddresses>,
+    links: &Links,
+) -> ManifestCard {
     let manifest = &view.manifest;
     let long = manifest.description.trim().to_owned();
     let short = long.split_inclusive(['.', '\n']).next().unwrap_or_default().trim().to_owned();
@@ -180,12 +186,13 @@ fn card(view: &AppView, doors: &BTreeMap<String, InterfaceAddresses>) -> Manifes
         interfaces: manifest
             .interfaces
             .iter()
-            .map(|(name, i)| (name.clone(), interface(view, i)))
+            .map(|(name, i)| (name.clone(), interface(view, i, links)))
             .collect(),
     }
 }
 
-fn interface(view: &AppView, interface: &Interface) -> InterfaceCard {
+fn interface(view: &AppView, interface: &Interface, links: &Links) -> InterfaceCard {
+    let port = real_port(view, interface.port).map_or(interface.port, |port| port.host);
     InterfaceCard {
         name: interface.name.clone(),
         description: interface.description.clone().unwrap_or_default(),
@@ -196,11 +203,12 @@ fn interface(view: &AppView, interface: &Interface) -> InterfaceCard {
         }
         .to_owned(),
         ui: interface.kind == InterfaceKind::Ui,
-        port: real_port(view, interface.port).map_or(interface.port, |port| port.host),
+        port,
         protocol: interface.protocol.clone(),
         path: interface.path.clone(),
         opens_in: match interface.open {
-            OpenIn::Frame => "frame",
+            OpenIn::Frame if !links.unframed.contains(&port) => "frame",
+            OpenIn::Frame => "tab",
             OpenIn::Tab => "tab",
         }
         .to_owned(),
@@ -228,7 +236,7 @@ fn doors(view: &AppView, links: &Links) -> BTreeMap<String, InterfaceAddresses> 
 }
 
 /// The port as published, for a host port of the manifest.
-fn real_port(view: &AppView, declared: u16) -> Option<&PortView> {
+pub(crate) fn real_port(view: &AppView, declared: u16) -> Option<&PortView> {
     let (service, port) = view.manifest.services.iter().find_map(|(name, service)| {
         Some((name, service.ports.iter().find(|port| port.host == declared)?))
     })?;
@@ -263,7 +271,7 @@ const fn protocol(protocol: model::Protocol) -> Protocol {
     }
 }
 
-const fn auth_name(auth: PortAuth) -> &'static str {
+pub(crate) const fn auth_name(auth: PortAuth) -> &'static str {
     match auth {
         PortAuth::Gated => "gated",
         PortAuth::Open => "open",

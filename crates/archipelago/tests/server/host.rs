@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use archipelago::survey::{
-    Belongings, LastProbe, ManagerFacts, Mend, Owned, PodmanFacts, Survey, SurveySource,
+    Belongings, BuiltImages, LastProbe, ManagerFacts, Mend, Owned, PodmanFacts, Survey,
+    SurveySource,
 };
 use archy_engine::ports::Interest;
 use archy_plan::{Known, Observed, Strangers};
@@ -27,6 +28,8 @@ pub const SECRETS: [&str; 6] = [
 pub struct Closer {
     /// Mends that were applied.
     pub mended: Mutex<Vec<Mend>>,
+    /// Images that were removed.
+    pub removed: Mutex<Vec<String>>,
     /// Nothing is known of Podman.
     pub silent: bool,
     /// The secrets cannot be read.
@@ -57,6 +60,8 @@ fn observed() -> Observed {
         app_files: Known::Yes(BTreeMap::new()),
         contexts: BTreeMap::new(),
         snapshots: Known::Yes(BTreeMap::new()),
+        left: archy_plan::observed::Left::default(),
+        hooked: std::collections::BTreeMap::new(),
         data_sizes: BTreeMap::new(),
         listening: Known::Yes(BTreeSet::new()),
         lowest_port: Known::Yes(80),
@@ -94,6 +99,7 @@ impl SurveySource for Closer {
                 version: "257".into(),
                 state: "degraded".into(),
                 failed: vec!["lost.service".into()],
+                shutdown_limit: None,
             }),
             lingering: Known::Yes(true),
         };
@@ -121,8 +127,19 @@ impl SurveySource for Closer {
         Box::pin(async { Ok(()) })
     }
 
-    fn remove_image<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), UserError>> {
-        Box::pin(async { Ok(()) })
+    fn built_images(&self) -> BoxFuture<'_, Result<BuiltImages, UserError>> {
+        Box::pin(async { Ok(BuiltImages::default()) })
+    }
+
+    fn remove_image<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), UserError>> {
+        let result = match name.contains("in-use") {
+            true => Err(UserError::new("podman-refused", "A container uses it.")),
+            false => {
+                self.removed.lock().unwrap().push(name.to_owned());
+                Ok(())
+            }
+        };
+        Box::pin(async { result })
     }
 
     fn journal(&self, _: u32) -> BoxFuture<'_, Vec<(String, String)>> {

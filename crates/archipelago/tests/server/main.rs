@@ -10,8 +10,11 @@
 mod access;
 mod auth;
 mod doctor;
+mod door;
 mod host;
+mod identity;
 mod limits;
 mod node;
 mod packages;
 mod state;
+mod users;

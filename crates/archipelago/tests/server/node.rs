@@ -150,6 +150,7 @@ impl Node {
             last_pass: Arc::default(),
             doubt: Arc::default(),
             standing: archipelago::app_gate::Standing::default(),
+            identity: archipelago::identity::IdentityDesk::open(&dir.path().join("data")),
             survey: closer.clone(),
         };
         let daemon =
@@ -165,11 +166,11 @@ impl Node {
         self.dir.path().join("run/rpc.sock")
     }
 
-    /// A TLS connection that trusts the node's own certificate and nothing else.
+    /// A TLS connection that trusts the node's own authority and nothing else.
     pub async fn tls(&self) -> TlsStream<TcpStream> {
         use rustls_pki_types::pem::PemObject as _;
         let mut roots = rustls::RootCertStore::empty();
-        let file = self.dir.path().join("ssl/archipelago.crt");
+        let file = self.dir.path().join("ssl/ca.crt");
         roots.add(rustls_pki_types::CertificateDer::from_pem_file(file).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = rustls::ClientConfig::builder_with_provider(provider)
@@ -285,6 +286,7 @@ fn fake_engine() -> (Handle, watch::Sender<Arc<Snapshot>>, Asked) {
                         checks: Vec::new(),
                     })));
                 }
+                Command::Cancel(_, reply) => drop(reply.send(Ok(OperationId(next)))),
                 Command::Poke => {}
                 Command::Shutdown(reply) => {
                     assert!(reply.send(()).is_ok());

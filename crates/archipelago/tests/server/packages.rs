@@ -1,5 +1,7 @@
 //! Installs as clients send them, the other package methods, and what tells about the host.
 
+use std::collections::BTreeSet;
+
 use archy_types::{AppId, AppState};
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
@@ -81,6 +83,70 @@ async fn wishes_reach_the_engine() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_all_images_only_the_one_that_is_long_unwanted_goes() {
+    let node = Node::start().await;
+    let blog = AppId::new("blog").unwrap();
+    publish(&node.snapshots, &blog, Some(view(manifest("blog"), AppState::Running)));
+    let now = time_now();
+    let key = "images.last-wanted";
+    let known = json!({
+        "registry.example/old:1": 1, "registry.example/in-use:1": 1, "registry.example/young:1": now,
+        "registry.example/blog:1.2.3": 1,
+    });
+    node.daemon.app.store.put_setting(key, known).await.unwrap();
+    archipelago::images::prune(node.daemon.app.clone()).await;
+    // the daemon's own look may fall beside this one
+    let removed =
+        || -> BTreeSet<String> { node.closer.removed.lock().unwrap().iter().cloned().collect() };
+    let old = BTreeSet::from(["registry.example/old:1".to_owned()]);
+    assert_eq!(removed(), old);
+    // what a container uses is tried again, what is wanted counts from now on
+    let left = node.daemon.app.store.setting(key).await.unwrap().unwrap();
+    let left: Vec<&String> = left.as_object().unwrap().keys().collect();
+    let names =
+        ["blog:1.2.3", "in-use:1", "young:1"].map(|name| format!("registry.example/{name}"));
+    assert_eq!(left, names.iter().collect::<Vec<_>>());
+    archipelago::images::prune(node.daemon.app.clone()).await;
+    assert_eq!(removed(), old);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_says_who_suffers() {
+    let node = Node::start().await;
+    let set = |id: &str, needs: &str, state| {
+        let text = format!(
+            "{}  requires: [{needs}]\n",
+            MANIFEST.replace("id: blog", &format!("id: {id}"))
+        );
+        let manifest = archy_manifest::Manifest::parse(text.as_bytes()).unwrap();
+        let mut seen = view(manifest.into(), AppState::Running);
+        seen.desired = state;
+        publish(&node.snapshots, &AppId::new(id).unwrap(), Some(seen));
+    };
+    use archy_plan::DesiredState::{Running, Stopped};
+    let warning = async |method: &str, id: &str| {
+        let answer = node.local(method, json!({"id": id})).await.json();
+        assert!(answer["error"].is_null(), "{answer}");
+        answer["result"]["warning"].as_str().map(str::to_owned)
+    };
+    set("blog", "", Running);
+    assert_eq!(warning("package.stop", "blog").await, None);
+    set("wiki", "{ app: blog }", Running);
+    set("viewer", "{ app: blog, optional: true }", Running);
+    set("resting", "{ app: blog }", Stopped);
+    for method in ["package.stop", "package.uninstall"] {
+        let words = "wiki needs blog, and works again when it is back.";
+        assert_eq!(warning(method, "blog").await.as_deref(), Some(words), "{method}");
+    }
+    set("zine", "{ app: blog }", Running);
+    let words = "wiki, zine need blog, and work again when it is back.";
+    assert_eq!(warning("package.stop", "blog").await.as_deref(), Some(words));
+    // a restart and a stop of those who need it hurt nobody
+    assert_eq!(warning("package.restart", "blog").await, None);
+    assert_eq!(warning("package.stop", "wiki").await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn plans_settings_commands_and_logs() {
     let node = Node::start().await;
     let blog = AppId::new("blog").unwrap();
@@ -157,4 +223,11 @@ async fn what_tells_about_the_node() {
         assert_eq!(node.local("server.set-name", json!({"name": name})).await.code(), code);
     }
     assert_eq!(result("node.status").await["name"], "Küche");
+}
+
+/// Milliseconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "the daemon counts from the real time")]
+fn time_now() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(now.as_millis()).unwrap()
 }

@@ -189,3 +189,13 @@ fn settings() {
     fake.run(&["config", "set", "blog", "count=many"]).code(2).err("error[setting-invalid]");
     fake.run(&["config", "set", "blog", "no=1"]).code(4).err("It has title, count, token.");
 }
+
+#[test]
+fn a_stop_says_who_suffers() {
+    let fake = Fake::start();
+    fake.run(&["install", "wiki"]).code(0);
+    let stopped = fake.run(&["stop", "wiki"]).code(0).out("wiki is stopped.");
+    stopped.err("warning: blog needs wiki, and works again when it is back.");
+    let stopped = fake.run(&["stop", "blog"]).code(0);
+    assert!(!stopped.err.contains("warning"), "{}", stopped.err);
+}

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 mod commands;
+mod detach;
 mod diagnosis;
 mod fake;
 mod help;

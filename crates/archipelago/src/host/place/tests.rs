@@ -121,12 +121,15 @@ async fn logs_go_with_the_data() {
     let host = host(root.path());
     let logs = root.path().join("data/logs");
     std::fs::create_dir_all(&logs).unwrap();
-    for name in ["demo.log", "demo.log.1", "demo-db.log", "demo-two.log", "demo2.log"] {
+    for name in
+        ["demo.log", "demo.log.1", "demo-db.log", "demo-old.log", "demo-two.log", "demo2.log"]
+    {
         std::fs::write(logs.join(name), "2026-05-01T10:00:00Z stdout F bye\n").unwrap();
     }
     assert_eq!(host.kept_log("demo", 5).await[0].text, "bye");
     host.make_directory(&app(), "", None).await.unwrap();
-    host.purge_data(&manifest()).await.unwrap();
+    let containers = ["demo", "demo-db", "demo-old"].map(str::to_owned);
+    host.purge_data(&app(), &containers).await.unwrap();
     assert!(!root.path().join("data/demo").exists());
     let mut left: Vec<_> =
         std::fs::read_dir(&logs).unwrap().map(|entry| entry.unwrap().file_name()).collect();
