@@ -199,3 +199,28 @@ fn write(out: &Path, args: &GateArgs) -> anyhow::Result<()> {
     let new = format!("{head}{}\n{block}\n{}{tail}", MARKS.0, MARKS.1);
     Ok(write_whole(&path, new.as_bytes())?)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        gate: GateArgs,
+    }
+
+    #[test]
+    fn a_release_takes_more_lives() {
+        for (words, lives) in [
+            (&["gate"][..], 5),
+            (&["gate", "--release"], 20),
+            (&["gate", "--iterations", "3"], 3),
+            (&["gate", "--release", "--iterations", "3"], 3),
+        ] {
+            assert_eq!(iterations(&Line::parse_from(words).gate), lives, "{words:?}");
+        }
+    }
+}

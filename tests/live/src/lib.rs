@@ -4,6 +4,8 @@
 //! (`ARCHY_KEEP_NODES=1` keeps it for a look).
 
 mod http;
+pub mod leftovers;
+pub mod rounds;
 mod stand;
 
 pub use http::{Answer, get, request};

@@ -104,6 +104,8 @@ fn by_hand(stand: &Stand) -> anyhow::Result<()> {
     let image = image(stand)?;
     manifest(stand, "notes", 18101, &ONE.replace("ID", "notes"))?;
     stand.user(&["mkdir", "-p", &format!("{HOME}/notes")])?;
+    // Podman starts at boot what is always to be started
+    stand.user(&["systemctl", "--user", "enable", "-q", "podman-restart.service"])?;
     let volume = format!("{HOME}/notes:/data");
     stand.user(&[
         "podman",
@@ -111,6 +113,8 @@ fn by_hand(stand: &Stand) -> anyhow::Result<()> {
         "-d",
         "--name",
         "notes",
+        "--restart",
+        "always",
         "-p",
         "18100:8080",
         "-v",
@@ -173,6 +177,9 @@ fn moved_and_back(stand: &Stand, before: &str, data: &str) -> anyhow::Result<()>
         stand.node.root_path().join("var/lib/archipelago/secrets/notes-token"),
     )?;
     ensure!(kept == "given-by-hand", "the secret was not taken over");
+    let policy = "{{.HostConfig.RestartPolicy.Name}}";
+    let aside = inspect(stand, "notes-before-archipelago", policy)?;
+    ensure!(aside == "no", "Podman starts at boot what is kept aside: {aside}");
 
     // and back, with the data of before
     put_data(stand, 18100, 8)?;
@@ -180,6 +187,7 @@ fn moved_and_back(stand: &Stand, before: &str, data: &str) -> anyhow::Result<()>
     stand.until_state("notes", "running")?;
     ensure!(before.starts_with(&inspect(stand, "notes", "{{.Id}}")?), "it is another container");
     has_blocks(stand, 18100, 64)?;
+    ensure!(inspect(stand, "notes", policy)? == "always", "it is not what it was");
     let left = stand.user(&["sh", "-c", &format!("ls {UNITS} | grep -c ^notes || true")])?;
     ensure!(left.trim() == "0", "unit files are left: {left}");
 

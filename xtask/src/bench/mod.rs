@@ -3,6 +3,7 @@
 //! A benchmark is no test: a missed aim does not fail the run, it stands in the table.
 mod boot;
 mod death;
+mod door;
 mod forty;
 mod http;
 mod idle;
@@ -30,7 +31,7 @@ use crate::sh::{self, Cmd};
 #[derive(Debug, clap::Args)]
 pub struct BenchArgs {
     /// Only rows whose name contains this: install, stack, death, pass, idle, boot, recover,
-    /// start, state.
+    /// door, start, state.
     #[arg(long)]
     pub filter: Option<String>,
     /// Repetitions of what is repeated.
@@ -68,6 +69,7 @@ const ROWS: &[(&str, Option<Measure>)] = &[
     ("idle", Some(|stand, _| idle::row(stand))),
     ("boot", Some(boot::boot)),
     ("recover", Some(boot::recover)),
+    ("door", Some(door::row)),
     ("start", Some(forty::start)),
     ("state", Some(forty::state)),
 ];

@@ -56,6 +56,26 @@ impl Line {
         }
     }
 
+    /// Our figure beside that of a peer (`theirs`, `ours`), where more is better.
+    pub(super) fn more(
+        work: &str,
+        peer: &str,
+        (theirs, own): (&Series, &Series),
+        unit: &str,
+        least: f64,
+    ) -> Self {
+        let ratio = own.median() / theirs.median().max(f64::MIN_POSITIVE);
+        Self {
+            work: work.to_owned(),
+            peer: peer.to_owned(),
+            peer_figure: theirs.show(unit),
+            own: own.show(unit),
+            ratio: format!("{ratio:.2}×"),
+            aim: format!("≥ {least}×"),
+            verdict: verdict(Aim::AtLeast(least), ratio),
+        }
+    }
+
     /// A figure that stands alone; `aim_text` is the aim in words.
     pub(super) fn alone(work: &str, own: &Series, unit: &str, aim: Aim, aim_text: &str) -> Self {
         Self {

@@ -33,6 +33,7 @@ const FILES: &[(&str, &str, u32)] = &[
     ("packaging/etc/config.toml", "etc/archipelago/config.toml", 0o644),
     ("packaging/etc/storage.conf", "usr/share/archipelago/storage.conf", 0o644),
     ("packaging/etc/containers.conf", "usr/share/archipelago/containers.conf", 0o644),
+    ("packaging/systemd/user-manager.conf", "usr/share/archipelago/user-manager.conf", 0o644),
     ("packaging/opt/rpc.bash", "opt/archipelago/rpc.bash", 0o644),
     ("crates/archipelago/assets/index.html", "opt/archipelago/web-ui/index.html", 0o644),
     ("docs/operations.md", "usr/share/doc/archipelago/operations.md", 0o644),
@@ -123,4 +124,31 @@ pub fn cli_of(deb: &Path, dir: &Path) -> anyhow::Result<PathBuf> {
     let cli = dir.join("usr/bin/archy");
     anyhow::ensure!(cli.is_file(), "{} holds no archy", deb.display());
     Ok(cli)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// systemd gives a shutdown 30 minutes as a whole (`reboot.target`).
+    #[test]
+    fn the_user_manager_may_take_longer_than_the_longest_grace() {
+        let packaging = workspace::root().join("packaging");
+        let read = |path: &str| fs::read_to_string(packaging.join(path)).unwrap();
+        let text = read("systemd/user-manager.conf");
+        let limit = text.lines().find_map(|line| line.strip_prefix("TimeoutStopSec=")).unwrap();
+        let minutes: u64 = limit.strip_suffix("min").unwrap().parse().unwrap();
+        let (longest_grace, margin) = (600, 30);
+        assert!(minutes * 60 > longest_grace + margin && minutes < 30, "{limit}");
+        let place = FILES.iter().find(|(from, ..)| from.ends_with("user-manager.conf")).unwrap().1;
+        let install = format!("install -D -m 0644 /{place}");
+        let script = read("deb/postinst");
+        let (before, after) = script.split_once(&install).unwrap();
+        assert!(
+            after
+                .trim_start_matches(['\\', '\n', ' '])
+                .starts_with("\"/etc/systemd/system/user@$(id -u $user).service.d/")
+        );
+        assert!(!before.contains("daemon-reload") && after.contains("daemon-reload"));
+    }
 }

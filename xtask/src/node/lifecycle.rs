@@ -135,7 +135,10 @@ impl Node {
     pub fn reboot(&self) -> Result<(), NodeError> {
         let old = self.init().ok_or_else(|| self.not_running())?;
         old.signal("RTMIN+5")?;
-        let back = wait_until(DOWN_LIMIT, || self.init().filter(|init| *init != old));
+        let back = wait_until(DOWN_LIMIT, || {
+            old.wake_callers();
+            self.init().filter(|init| *init != old)
+        });
         back.map(drop).ok_or_else(|| self.too_slow("rebooted"))
     }
 
@@ -146,8 +149,11 @@ impl Node {
     pub fn power_off(&self) -> Result<(), NodeError> {
         let init = self.init().ok_or_else(|| self.not_running())?;
         init.signal("RTMIN+4")?;
-        wait_until(DOWN_LIMIT, || (!init.alive()).then_some(()))
-            .ok_or_else(|| self.too_slow("off"))?;
+        let off = wait_until(DOWN_LIMIT, || {
+            init.wake_callers();
+            (!init.alive()).then_some(())
+        });
+        off.ok_or_else(|| self.too_slow("off"))?;
         self.settled()
     }
 
@@ -158,8 +164,11 @@ impl Node {
     pub fn power_cut(&self) -> Result<(), NodeError> {
         let init = self.init().ok_or_else(|| self.not_running())?;
         init.kill();
-        wait_until(TIDY_LIMIT, || (!init.alive()).then_some(()))
-            .ok_or_else(|| self.too_slow("off"))?;
+        let off = wait_until(TIDY_LIMIT, || {
+            init.wake_callers();
+            (!init.alive()).then_some(())
+        });
+        off.ok_or_else(|| self.too_slow("off"))?;
         self.settled()
     }
 

@@ -54,7 +54,22 @@ impl Process {
         Ok(())
     }
 
-    fn running(pid: u32) -> Option<Self> {
+    /// Wakes the callers of commands inside a node whose init this is. `nsenter` stops with the command
+    /// that it waits for, and a node that goes down stops all its commands before it ends them: one
+    /// that nobody wakes never takes its dead child, and init waits for that.
+    pub(super) fn wake_callers(self) {
+        let target = self.pid.to_string();
+        let Ok(all) = fs::read_dir("/proc") else { return };
+        let pids = all.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        for pid in pids.filter(|pid: &u32| waits_for(*pid, &target) && is_stopped(*pid)) {
+            if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+                let _gone = kill_process(pid, Signal::CONT);
+            }
+        }
+    }
+
+    /// The process of a pid, when it runs.
+    pub(super) fn running(pid: u32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // the name in parentheses may hold anything: count from its end
         let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
@@ -62,6 +77,20 @@ impl Process {
         let start = fields.nth(18)?.parse().ok()?;
         (state != "Z").then_some(Self { pid, start })
     }
+}
+
+/// True for an `nsenter` into the namespaces of a process.
+fn waits_for(pid: u32, target: &str) -> bool {
+    let Ok(line) = fs::read(format!("/proc/{pid}/cmdline")) else { return false };
+    let mut words = line.split(|byte| *byte == 0);
+    words.next().is_some_and(|program| program.ends_with(b"nsenter"))
+        && words.next() == Some(b"-t")
+        && words.next() == Some(target.as_bytes())
+}
+
+fn is_stopped(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
 }
 
 #[cfg(test)]

@@ -50,6 +50,12 @@ for _ in {1..60}; do
 done
 check 'and systemd starts it again' "$(get /health)" ok
 check 'the kernel said so' "$(dmesg | grep -c 'Memory cgroup out of memory')" '[1-9]*'
+# the daemon reads this: the unit's cgroup is delegated, so the unit's own result does not tell
+check 'the unit delegates its cgroup' "$(as systemctl --user show -P Delegate q)" yes
+check 'its result does not tell' "$(as systemctl --user show -P Result q)" success
+oom=(-q --no-pager -o json --output-fields=USER_UNIT MESSAGE_ID=fe6faa94e7774663a0da52717891d8ef _UID=1000 USER_UNIT=q.service)
+check 'systemd says in the journal that the memory ran out' "$(journalctl "${oom[@]}")" '*"USER_UNIT":"q.service"*'
+check 'and the service user can read it' "$(as journalctl "${oom[@]}" | grep -c '"__REALTIME_TIMESTAMP":"[0-9]*"')" '[1-9]*'
 
 modprobe dm-crypt && modprobe wireguard; check 'modules' "$?" 0
 ip link add wg0 type wireguard; check 'WireGuard link' "$?" 0

@@ -16,8 +16,8 @@ use crate::sh::{self, Cmd, step};
 /// What the base gets on top: a kernel and what boots it.
 const PACKAGES: &[&str] =
     &["linux-image-cloud-amd64", "initramfs-tools", "udev", "kmod", "zstd", "systemd-timesyncd"];
-const TOOLS: &[(&str, &str)] =
-    &[("qemu-system-x86_64", "qemu-system-x86"), ("mkfs.ext4", "e2fsprogs")];
+const TOOLS: &[(&str, &str)] = &[(EMULATOR, "qemu-system-x86"), ("mkfs.ext4", "e2fsprogs")];
+pub(super) const EMULATOR: &str = "qemu-system-x86_64";
 const SERVICE: &str = include_str!("vm-job.service");
 /// The job when none is given.
 const LIMITS: &str = include_str!("vm-limits.sh");
@@ -92,16 +92,10 @@ fn job_dir(cache: &Cache, script: Option<&Path>) -> Result<PathBuf, NodeError> {
 /// # Errors
 /// When the machine cannot be made, does not boot, or the job does not end within the limit.
 pub fn run_job(cache: &Cache, job: &Path, limit: Duration) -> Result<Outcome, NodeError> {
-    if !cfg!(target_arch = "x86_64") {
-        return Err(NodeError::Vm("only built for x86-64 so far".into()));
-    }
-    preflight::check(cache)?;
-    preflight::tools(TOOLS)?;
-    let vm = ensure(cache)?;
+    let vm = ensure_base(cache)?;
     let log = cache.dir("logs")?.join(format!("vm-{}.log", std::process::id()));
     let disk = cache.dir("vm")?.join(format!("job-{}.tar", std::process::id()));
-    let tar = Cmd::new("tar").args(["--owner=0", "--group=0", "--mode=a+rx", "-C"]).arg(job);
-    tar.arg("-cf").arg(&disk).arg(".").run()?;
+    pack(job, &disk)?;
     let ran = step("run the job in a virtual machine", || {
         qemu(cache, &vm, &disk)?.limit(limit).logged(&log)?;
         Ok::<(), NodeError>(())
@@ -119,20 +113,41 @@ pub fn run_job(cache: &Cache, job: &Path, limit: Duration) -> Result<Outcome, No
     Ok(Outcome { code, console })
 }
 
-/// The machine's disk and kernel, never written to: every run writes to a snapshot.
+/// The disk is never written to: every run writes to a snapshot.
 fn qemu(cache: &Cache, vm: &Path, job: &Path) -> Result<Cmd, NodeError> {
+    let cmd = Cmd::new(EMULATOR).env("TMPDIR", cache.dir("vm")?);
+    Ok(hardware(cmd, vm, job, (&vm.join("disk.img"), ",cache=unsafe,snapshot=on")))
+}
+
+/// The arguments for a machine with a kernel, a disk (with its options) and a job.
+pub(super) fn hardware(cmd: Cmd, vm: &Path, job: &Path, disk: (&Path, &str)) -> Cmd {
     let drive = |path: &Path, more: &str| {
         format!("file={},format=raw,if=virtio{more}", path.display().to_string().replace(',', ",,"))
     };
-    let cmd = Cmd::new("qemu-system-x86_64").env("TMPDIR", cache.dir("vm")?);
     let cmd = cmd.args(["-M", "q35", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max"]);
     let cmd = cmd.args(["-m", "3072", "-smp", "2", "-nographic", "-no-reboot", "-kernel"]);
     let cmd = cmd.arg(vm.join("vmlinuz")).arg("-initrd").arg(vm.join("initrd"));
     let cmd = cmd.args(["-append", KERNEL_LINE, "-drive"]);
-    let cmd = cmd.arg(drive(&vm.join("disk.img"), ",cache=unsafe,snapshot=on")).arg("-drive");
-    let cmd = cmd.arg(drive(job, ",readonly=on"));
+    let cmd = cmd.arg(drive(disk.0, disk.1)).arg("-drive").arg(drive(job, ",readonly=on"));
     let cmd = cmd.args(["-netdev", "user,id=n0,restrict=on"]);
-    Ok(cmd.args(["-device", "virtio-net-pci,netdev=n0,romfile=", "-device", "virtio-rng-pci"]))
+    cmd.args(["-device", "virtio-net-pci,netdev=n0,romfile=", "-device", "virtio-rng-pci"])
+}
+
+/// Packs a job's directory as the machine expects it on its second disk.
+pub(super) fn pack(job: &Path, disk: &Path) -> Result<(), NodeError> {
+    let tar = Cmd::new("tar").args(["--owner=0", "--group=0", "--mode=a+rx", "-C"]).arg(job);
+    tar.arg("-cf").arg(disk).arg(".").run()?;
+    Ok(())
+}
+
+/// The machine's disk, kernel and initrd, on a host that can run it.
+pub(super) fn ensure_base(cache: &Cache) -> Result<PathBuf, NodeError> {
+    if !cfg!(target_arch = "x86_64") {
+        return Err(NodeError::Vm("only built for x86-64 so far".into()));
+    }
+    preflight::check(cache)?;
+    preflight::tools(TOOLS)?;
+    ensure(cache)
 }
 
 /// The machine's disk, kernel and initrd, made when the recipe has changed.
@@ -240,7 +255,7 @@ fn disk(root: &Path, image: &Path) -> Result<(), NodeError> {
 }
 
 /// Text without terminal escapes and carriage returns.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut letters = text.chars().peekable();
     while let Some(letter) = letters.next() {
