@@ -126,7 +126,7 @@ pub const ERRORS: &[ErrorInfo] = &[
     info(
         "seed-unreadable",
         "The recovery seed cannot be read.",
-        "Put identity/seed.json back from a backup, or mend its permissions.",
+        "Put identity/seed.json and identity/seal.key back from one backup; nothing was changed.",
     ),
     info(
         "certificate-unusable",

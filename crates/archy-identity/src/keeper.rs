@@ -152,12 +152,12 @@ impl SeedKeeper {
         let guard = lock();
         match self.kept()? {
             Some(kept) if kept.seed == seed => {}
+            Some(kept) if kept.confirmed => return Err(confirmed()),
             Some(_) if in_use => {
                 let message = "Already exists: identities of this node come from another seed.";
                 return Err(UserError::new("seed-in-use", message)
                     .hint("Confirm the present seed, or delete its identities first."));
             }
-            Some(kept) if kept.confirmed => return Err(confirmed()),
             _ => {}
         }
         self.save(&Kept { seed, confirmed: true }, &guard)

@@ -2451,7 +2451,7 @@ export const ERROR_HINTS: Readonly<Record<string, string>> = {
   "seed-not-shown": "Show it with `seed.generate` first.",
   "seed-words-wrong": "Compare each with your note; the seed can be shown again.",
   "seed-in-use": "Confirm it, or delete its identities first.",
-  "seed-unreadable": "Put identity/seed.json back from a backup, or mend its permissions.",
+  "seed-unreadable": "Put identity/seed.json and identity/seal.key back from one backup; nothing was changed.",
   "certificate-unusable": "The service user must be able to write the certificate's directory (ssl_dir).",
   "password-too-weak": "Choose a longer one.",
   "name-invalid": "Use 1 to 64 characters.",

@@ -7,10 +7,11 @@ use std::sync::{Mutex, PoisonError};
 
 use archy_api::door::SeedState;
 use archy_identity::seed::{Seed, WORDS};
+use archy_identity::{Dirs, SeedKeeper, Standing};
 use archy_types::UserError;
 use rand::seq::SliceRandom as _;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use super::file;
 use super::totp::random;
@@ -20,19 +21,10 @@ pub const ASKED: usize = 4;
 /// Largest file that is read, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
 
-/// What is kept of a seed.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    /// 32 bytes as hex.
-    entropy: String,
-    /// The owner proved that they have it.
-    confirmed: bool,
-}
-
 /// The first steps.
 pub struct Onboarding {
     done: PathBuf,
-    seed: PathBuf,
+    keeper: SeedKeeper,
     identities: PathBuf,
     /// Places of the words that are asked for, from 1, since the seed was last shown.
     asked: Mutex<Vec<u32>>,
@@ -51,7 +43,7 @@ impl Onboarding {
     pub fn new(data_dir: &Path) -> Self {
         Self {
             done: data_dir.join("onboarding.json"),
-            seed: data_dir.join("identity/seed.json"),
+            keeper: SeedKeeper::new(Dirs::below(data_dir)),
             identities: data_dir.join("identities"),
             asked: Mutex::default(),
             lock: tokio::sync::Mutex::default(),
@@ -89,49 +81,21 @@ impl Onboarding {
     /// # Errors
     /// `seed-unreadable`.
     pub async fn state(&self) -> Result<SeedState, UserError> {
-        Ok(match self.kept().await? {
-            None => SeedState::Missing,
-            Some((_, false)) => SeedState::Unconfirmed,
-            Some((_, true)) => SeedState::Confirmed,
+        Ok(match self.on_seed(|keeper| keeper.standing()).await? {
+            Standing::Missing => SeedState::Missing,
+            Standing::Unconfirmed => SeedState::Unconfirmed,
+            Standing::Confirmed => SeedState::Confirmed,
         })
     }
 
-    /// The seed, if there is one; keys derive from it.
-    ///
-    /// # Errors
-    /// `seed-unreadable`.
-    pub async fn seed(&self) -> Result<Option<Seed>, UserError> {
-        Ok(self.kept().await?.map(|(seed, _)| seed))
-    }
-
-    async fn kept(&self) -> Result<Option<(Seed, bool)>, UserError> {
-        let unreadable = || {
-            UserError::new("seed-unreadable", "The recovery seed cannot be read.")
-                .hint("Put identity/seed.json back from a backup, or mend its permissions.")
-        };
-        let path = self.seed.clone();
-        let text = file::blocking(move || file::read_bounded(&path, MAX_FILE)).await;
-        let Some(text) = text.map_err(|_| unreadable())? else { return Ok(None) };
-        let kept: Kept = serde_json::from_slice(&text).map_err(|_| unreadable())?;
-        let mut entropy = [0; 32];
-        hex::decode_to_slice(&kept.entropy, &mut entropy).map_err(|_| unreadable())?;
-        let seed = Seed::from_entropy(&entropy)?;
-        entropy.fill(0);
-        Ok(Some((seed, kept.confirmed)))
-    }
-
-    async fn keep(&self, seed: &Seed, confirmed: bool) -> Result<(), UserError> {
-        let kept = Kept { entropy: hex::encode(*seed.entropy()), confirmed };
-        let text = serde_json::to_vec(&kept).unwrap_or_default();
-        let path = self.seed.clone();
-        let write = move || {
-            if let Some(dir) = path.parent() {
-                use std::os::unix::fs::DirBuilderExt as _;
-                std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-            }
-            file::write_whole(&path, &text, 0o600)
-        };
-        file::blocking(write).await.map_err(|error| unwritable(&error))
+    /// Works on the seed's file beside the async threads.
+    async fn on_seed<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&SeedKeeper) -> Result<T, UserError> + Send + 'static,
+    ) -> Result<T, UserError> {
+        let keeper = self.keeper.clone();
+        let done = tokio::task::spawn_blocking(move || work(&keeper)).await;
+        done.map_err(|error| UserError::new("internal", error.to_string()))?
     }
 
     /// The words to be shown and the places that will be asked for. The seed is made when there is
@@ -141,15 +105,7 @@ impl Onboarding {
     /// `seed-confirmed`: it was, and is not shown again. Files that cannot be read or written.
     pub async fn show(&self) -> Result<(Seed, Vec<u32>), UserError> {
         let _guard = self.lock.lock().await;
-        let seed = match self.kept().await? {
-            Some((_, true)) => return Err(confirmed()),
-            Some((seed, false)) => seed,
-            None => {
-                let seed = Seed::generate()?;
-                self.keep(&seed, false).await?;
-                seed
-            }
-        };
+        let seed = self.on_seed(SeedKeeper::show).await?;
         let asked = choose()?;
         (*self.asked.lock().unwrap_or_else(PoisonError::into_inner)).clone_from(&asked);
         Ok((seed, asked))
@@ -162,26 +118,24 @@ impl Onboarding {
     pub async fn confirm(&self, words: &[&str]) -> Result<(), UserError> {
         let _guard = self.lock.lock().await;
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let seed = match self.kept().await? {
-            Some((_, true)) => return Err(confirmed()),
-            Some((seed, false)) if !asked.is_empty() => seed,
-            _ => {
-                return Err(UserError::new(
-                    "seed-not-shown",
-                    "Missing seed: it was not shown yet.",
-                )
-                .hint("Show it with seed.generate first."));
-            }
-        };
-        let right = |(place, word): (&u32, &&str)| seed.has_word(*place as usize, word);
-        if words.len() != asked.len() || !asked.iter().zip(words).all(right) {
-            return Err(UserError::new(
-                "seed-words-wrong",
-                "Invalid words: one of them is another.",
-            )
-            .hint("Compare each with your note; the seed can be shown again."));
+        if asked.is_empty() && self.state().await? != SeedState::Confirmed {
+            let message = "Missing seed: it was not shown yet.";
+            return Err(
+                UserError::new("seed-not-shown", message).hint("Show it with seed.generate first.")
+            );
         }
-        self.keep(&seed, true).await?;
+        // what is missing counts as wrong, and so does what is too much
+        let places = asked.iter().map(|place| *place as usize).chain(std::iter::repeat(0));
+        let count = words.len().max(asked.len());
+        let given = words.iter().map(|word| Zeroizing::new((*word).to_owned()));
+        let given = given.chain(std::iter::repeat(Zeroizing::default()));
+        let proof: Vec<(usize, Zeroizing<String>)> = places.zip(given).take(count).collect();
+        self.on_seed(move |keeper| {
+            let proof: Vec<(usize, &str)> =
+                proof.iter().map(|(place, word)| (*place, word.as_str())).collect();
+            keeper.confirm(&proof)
+        })
+        .await?;
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clear();
         Ok(())
     }
@@ -193,17 +147,8 @@ impl Onboarding {
     pub async fn restore(&self, words: &str) -> Result<(), UserError> {
         let seed = Seed::parse(words)?;
         let _guard = self.lock.lock().await;
-        match self.kept().await? {
-            Some((kept, true)) if kept == seed => return Ok(()),
-            Some((_, true)) => return Err(confirmed()),
-            Some((kept, false)) if kept != seed && self.in_use().await => {
-                let message = "Already exists: identities of this node come from another seed.";
-                return Err(UserError::new("seed-in-use", message)
-                    .hint("Confirm the present seed, or delete its identities first."));
-            }
-            _ => {}
-        }
-        self.keep(&seed, true).await
+        let in_use = self.in_use().await;
+        self.on_seed(move |keeper| keeper.restore(seed, in_use)).await
     }
 
     /// True when an identity derives from the seed.
@@ -235,11 +180,6 @@ fn choose() -> Result<Vec<u32>, UserError> {
     Ok(places)
 }
 
-fn confirmed() -> UserError {
-    UserError::new("seed-confirmed", "Already exists: the recovery seed was written down.")
-        .hint("It is not shown again; your own note is the only copy.")
-}
-
 fn unwritable(error: &std::io::Error) -> UserError {
     UserError::new("seed-unwritable", format!("The first steps were not saved: {error}."))
         .hint("Look at the free space and permissions of the data directory.")
@@ -264,6 +204,8 @@ mod tests {
         let (seed, _) = first.show().await.unwrap();
         let path = dir.path().join("identity/seed.json");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(!text.contains(&hex::encode(*seed.entropy())), "it is sealed at rest");
         // the browser was closed and the daemon began anew: the same words
         let again = Onboarding::new(dir.path());
         assert_eq!(again.state().await.unwrap(), SeedState::Unconfirmed);
@@ -281,7 +223,7 @@ mod tests {
         assert_eq!(again.state().await.unwrap(), SeedState::Confirmed);
         assert_eq!(code(again.show().await), "seed-confirmed");
         assert_eq!(code(again.confirm(&given).await), "seed-confirmed");
-        assert!(again.seed().await.unwrap() == Some(seed));
+        assert!(again.keeper.seed().unwrap() == seed);
         assert!(!again.is_complete().await);
         again.complete().await.unwrap();
         assert!(again.is_complete().await);

@@ -116,7 +116,7 @@ fn an_identity_comes_back_by_its_index() {
     assert_eq!((back.nostr_pubkey, back.did), (two.nostr_pubkey, two.did));
     assert_eq!(code(store.create("Two", Purpose::Personal, Some(1), NOW)), "identity-key-taken");
     assert_eq!(create(&store, "Next").derivation_index, Some(2));
-    assert_eq!(code(store.restore_seed(Seed::generate().unwrap())), "seed-in-use");
+    assert_eq!(code(store.restore_seed(Seed::generate().unwrap())), "seed-confirmed");
     store.restore_seed(Seed::parse(&words).unwrap()).unwrap();
     let beyond = store.create("Far", Purpose::Personal, Some(u32::MAX), NOW);
     assert_eq!(code(beyond), SeedError::Index(u32::MAX).code());
