@@ -78,6 +78,7 @@ const methods = {
   'package.start': ({ id }) => { void work(id, 'start', 'starting', settled(id, 'running')); return accepted(id, 'starting'); },
   'package.restart': ({ id }) => { void work(id, 'restart', 'starting', settled(id, 'running')); return accepted(id, 'restarting'); },
   'package.stop': ({ id }) => { void work(id, 'stop', 'stopping', settled(id, 'stopped')); return accepted(id, 'stopping'); },
+  'package.cancel': ({ id }) => accepted(id, 'cancelling'),
   'package.uninstall': ({ id }) => { void work(id, 'uninstall', 'removing', null); return accepted(id, 'removing'); },
   'package.config.get': ({ id }) => ({ package_id: id, settings: id === 'blog' ? configured : [] }),
   'package.config.set': ({ id, settings }) => {

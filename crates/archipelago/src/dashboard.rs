@@ -37,13 +37,18 @@ const FALLBACK: &[Asset] = &[
 ];
 
 /// First parts of the addresses that the page itself shows (`web/src/router.ts`).
-const PLACES: &[&str] = &["", "apps", "discover", "system"];
+const PLACES: &[&str] = &["", "apps", "discover", "system", "nostr-signer"];
 
-/// Our own files only: no inline script or style, no code from text, and nobody may frame the page.
+/// The one address that apps' pages of this host show in a frame: there the owner is asked before
+/// something is signed (NIP-07).
+pub const SIGNER: &str = archy_identity::nip07::SIGNER_PATH;
+
+/// Our own files only: no inline script or style, no code from text. Who may frame it is added.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; \
                       img-src 'self' data:; connect-src 'self'; manifest-src 'self'; \
-                      worker-src 'self'; base-uri 'none'; form-action 'none'; \
-                      frame-ancestors 'none'";
+                      worker-src 'self'; base-uri 'none'; form-action 'none'";
+/// Nobody may frame the page.
+const UNFRAMED: &str = "frame-ancestors 'none'";
 
 /// Hashed files never change under their name.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
@@ -59,7 +64,7 @@ pub async fn serve(request: Request<Body>) -> Response {
     let found = find(files, path);
     let page = || find(files, "/index.html").filter(|_| PLACES.contains(&place));
     match found.or_else(page) {
-        Some(asset) => answer(asset, request.headers()),
+        Some(asset) => answer(asset, request.headers(), path == SIGNER),
         None => missing(),
     }
 }
@@ -72,7 +77,7 @@ fn missing() -> Response {
     (StatusCode::NOT_FOUND, "Not found.\n").into_response()
 }
 
-fn answer(asset: &Asset, headers: &HeaderMap) -> Response {
+fn answer(asset: &Asset, headers: &HeaderMap, signer: bool) -> Response {
     let (encoding, body) = encoded(asset, headers);
     let mut response = Body::from(body).into_response();
     let out = response.headers_mut();
@@ -85,7 +90,7 @@ fn answer(asset: &Asset, headers: &HeaderMap) -> Response {
     if let Some(encoding) = encoding {
         set(header::CONTENT_ENCODING, encoding);
     }
-    out.insert(header::CONTENT_SECURITY_POLICY, policy(headers));
+    out.insert(header::CONTENT_SECURITY_POLICY, policy(headers, signer));
     response
 }
 
@@ -118,15 +123,22 @@ fn accepts(member: &str, form: &str) -> bool {
     named && weight.parse::<f32>().is_ok_and(|weight| weight > 0.0)
 }
 
-/// The page's policy; apps of this host, on whichever port, may be shown in a frame.
-fn policy(headers: &HeaderMap) -> HeaderValue {
+/// The page's policy; apps of this host, on whichever port, may be shown in a frame, and may themselves
+/// frame the signer.
+fn policy(headers: &HeaderMap, signer: bool) -> HeaderValue {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let host = host.and_then(|host| host.parse::<http::uri::Authority>().ok());
-    let framed = host.as_ref().map(|host| host.host()).filter(|host| is_name(host));
-    framed
-        .map(|host| format!("{POLICY}; frame-src https://{host}:* http://{host}:*"))
-        .and_then(|policy| HeaderValue::from_str(&policy).ok())
-        .unwrap_or_else(|| HeaderValue::from_static(POLICY))
+    let host = host.as_ref().map(|host| host.host()).filter(|host| is_name(host));
+    let text = match host {
+        Some(host) if signer => {
+            format!("{POLICY}; frame-ancestors 'self' https://{host}:* http://{host}:*")
+        }
+        Some(host) => {
+            format!("{POLICY}; {UNFRAMED}; frame-src https://{host}:* http://{host}:*")
+        }
+        None => format!("{POLICY}; {UNFRAMED}"),
+    };
+    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(UNFRAMED))
 }
 
 /// A host name or an IPv4 address: policies know no other hosts.
@@ -165,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn only_apps_of_this_host_are_framed() {
+    fn only_apps_of_this_host_are_framed_and_frame_the_signer() {
         for (host, framed) in [
             ("home.local", Some("https://home.local:* http://home.local:*")),
             ("10.0.0.1:8443", Some("https://10.0.0.1:* http://10.0.0.1:*")),
@@ -176,10 +188,16 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::HOST, HeaderValue::from_static(host));
-            let policy = policy(&headers);
-            let policy = policy.to_str().unwrap();
-            assert_eq!(policy.split("frame-src ").nth(1), framed, "{host}");
-            assert!(policy.starts_with(POLICY) && !policy.contains("unsafe"), "{host}");
+            let shown = policy(&headers, false);
+            let shown = shown.to_str().unwrap();
+            assert_eq!(shown.split("frame-src ").nth(1), framed, "{host}");
+            assert!(shown.starts_with(POLICY) && !shown.contains("unsafe"), "{host}");
+            assert!(shown.contains(UNFRAMED), "{host}");
+            let signer = policy(&headers, true);
+            let signer = signer.to_str().unwrap();
+            let ancestors = framed.map_or("'none'".to_owned(), |list| format!("'self' {list}"));
+            assert_eq!(signer.split("frame-ancestors ").nth(1), Some(ancestors.as_str()), "{host}");
+            assert!(signer.starts_with(POLICY) && !signer.contains("unsafe"), "{host}");
         }
     }
 

@@ -223,6 +223,9 @@ methods! {
     /// Stops and starts an app with environment and files resolved afresh.
     PackageRestart = "package.restart" (package::AppParams) -> package::AcceptedResult,
         Access::write(Role::Admin);
+    /// Cancels an installation, update or migration at work: the app goes back to what it was.
+    PackageCancel = "package.cancel" (package::CancelParams) -> package::AcceptedResult,
+        Access::write(Role::Admin);
     /// Uninstalls an app; its data stays unless `purge` is true.
     PackageUninstall = "package.uninstall" (package::UninstallParams) -> package::AcceptedResult,
         Access::write(Role::Admin);

@@ -87,6 +87,17 @@ pub struct RollbackParams {
     pub keep_data: bool,
 }
 
+/// Parameters of `package.cancel`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+#[ts(optional_fields)]
+pub struct CancelParams {
+    /// The app.
+    pub id: String,
+    /// The operation, if only this one is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<i64>,
+}
+
 /// A host port chosen instead of the manifest's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
 pub struct PortChoice {
@@ -115,13 +126,13 @@ pub struct InstallResult {
     pub warning: Option<String>,
 }
 
-/// Result of `package.start`, `stop`, `restart`, `rollback`, `uninstall` and `config.set`: the work goes on in
+/// Result of `package.start`, `stop`, `restart`, `rollback`, `cancel`, `uninstall` and `config.set`: the work goes on in
 /// the background.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
 pub struct AcceptedResult {
     /// The app.
     pub package_id: String,
-    /// `starting`, `stopping`, `restarting`, `rolling-back`, `removing`, `configuring`, or `unchanged`.
+    /// `starting`, `stopping`, `restarting`, `rolling-back`, `cancelling`, `removing`, `configuring`, or `unchanged`.
     pub status: String,
     /// The operation; null when it is already so.
     pub operation: Option<i64>,
@@ -383,6 +394,8 @@ pub enum Outcome {
     Failed,
     /// A newer wish replaced it.
     Superseded,
+    /// Somebody cancelled it; the app is what it was before.
+    Cancelled,
 }
 
 /// Result of `package.config.get`.

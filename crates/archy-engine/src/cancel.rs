@@ -12,7 +12,7 @@ use crate::task::Engine;
 use crate::worker::Worker;
 
 /// Code of the error that a cancelled operation ends with.
-const CANCELLED: &str = "cancelled";
+pub const CANCELLED: &str = "cancelled";
 
 /// The operation was cancelled.
 pub(crate) fn is(error: &UserError) -> bool {

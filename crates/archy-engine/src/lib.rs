@@ -27,6 +27,7 @@ mod task;
 mod transaction;
 mod worker;
 
+pub use cancel::CANCELLED;
 pub use handle::{Accepted, Cancel, Handle, Replacement, Request, RequestKind};
 pub use operation::OperationKind;
 pub use status::{AdoptedView, AppView, OperationView, ServiceView, Snapshot};

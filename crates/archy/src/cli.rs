@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    adopt, app, completions, config, dial, doctor, exec, explain, gate, history, install, list,
-    logs, migrate, plan, restart, rollback, start, status, stop, support_bundle, uninstall, update,
+    adopt, app, cancel, completions, config, dial, doctor, exec, explain, gate, history, install,
+    list, logs, migrate, plan, restart, rollback, start, status, stop, support_bundle, uninstall,
+    update,
 };
 
 /// Runs apps on this machine from their manifests.
@@ -74,6 +75,8 @@ pub(crate) enum Command {
     Update(update::Args),
     /// Bring back what an app was before its last update
     Rollback(rollback::Args),
+    /// Cancel an installation, update or migration at work; the app goes back to what it was
+    Cancel(cancel::Args),
     /// Uninstall apps; their data stays unless --purge is given
     Uninstall(uninstall::Args),
     /// Adopt containers that Archipelago did not make, as they are; without an app list them

@@ -57,6 +57,12 @@ pub(crate) async fn operation(
             }
         }
         .hint(format!("`archy logs {app}` and `archy status {app}` may say more."))),
+        Outcome::Cancelled => Err(CommandError::new(
+            Kind::Failed,
+            "cancelled",
+            format!("The {} of {app} was cancelled; it is what it was before.", record.kind),
+        )
+        .hint(format!("`archy history {app}` shows by whom."))),
         Outcome::Superseded => Err(CommandError::new(
             Kind::Failed,
             "superseded",

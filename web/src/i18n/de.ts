@@ -234,6 +234,7 @@ export const de: Catalog = {
   'app.adopted.dies': 'Ihre Container enden mit dem Dienst der Plattform.',
 
   'work.step': 'Schritt {step} von {steps}',
+  'work.cancel': 'Abbrechen und zurückgehen',
   'work.steps': 'Alle Schritte',
   'work.progress': 'Fortschritt von {app}',
   'work.kind.install': 'Installation',
@@ -252,6 +253,7 @@ export const de: Catalog = {
   'work.outcome.done': 'Erledigt',
   'work.outcome.failed': 'Fehlgeschlagen',
   'work.outcome.superseded': 'Von Neuerem abgelöst',
+  'work.outcome.cancelled': 'Abgebrochen',
   'work.step.pending': 'steht aus',
   'work.step.running': 'in Arbeit',
   'work.step.done': 'erledigt',

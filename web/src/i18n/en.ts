@@ -234,6 +234,7 @@ export const en = {
 
   'work.step': 'Step {step} of {steps}',
   'work.steps': 'All steps',
+  'work.cancel': 'Cancel and go back',
   'work.progress': 'Progress of {app}',
   'work.kind.install': 'Install',
   'work.kind.update': 'Update',
@@ -251,6 +252,7 @@ export const en = {
   'work.outcome.done': 'Done',
   'work.outcome.failed': 'Failed',
   'work.outcome.superseded': 'Replaced by a newer one',
+  'work.outcome.cancelled': 'Cancelled',
   'work.step.pending': 'to come',
   'work.step.running': 'at work',
   'work.step.done': 'done',

@@ -30,7 +30,7 @@ const REPAIRS: ReadonlySet<string> = new Set<Method>([
 ]);
 
 /** Methods of apps that a button calls. */
-type AppMethod = Extract<Method, 'package.start' | 'package.stop' | 'package.restart' | 'package.rollback' | 'package.update' | 'package.uninstall' | 'package.install' | 'package.config.set' | 'package.migrate'>;
+type AppMethod = Extract<Method, 'package.start' | 'package.stop' | 'package.restart' | 'package.rollback' | 'package.update' | 'package.uninstall' | 'package.install' | 'package.config.set' | 'package.migrate' | 'package.cancel'>;
 
 export function useApp() {
   const queries = useQueryClient();

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use archy_api::package::{
-    AcceptedResult, AppParams, AvailableApp, AvailableResult, BrokenManifest, ExecParams,
-    ExecResult, HistoryParams, HistoryResult, InstallParams, InstallResult, OperationRecord,
-    Outcome, UninstallParams,
+    AcceptedResult, AppParams, AvailableApp, AvailableResult, BrokenManifest, CancelParams,
+    ExecParams, ExecResult, HistoryParams, HistoryResult, InstallParams, InstallResult,
+    OperationRecord, Outcome, UninstallParams,
 };
 use archy_api::rpc::{ErrorObject, FORBIDDEN, ManifestFinding, NoParams};
 use archy_catalog::Entry;
-use archy_engine::{Accepted, AppView, Request, RequestKind};
+use archy_engine::{Accepted, AppView, Cancel, Request, RequestKind};
 use archy_manifest::Manifest;
 use archy_manifest::model::ImageSource;
 use archy_plan::DesiredState;
@@ -189,6 +189,18 @@ pub(super) async fn restart(app: &App, call: &Call, params: AppParams) -> Answer
     accept(app, call, &params.id, RequestKind::Restart(id), ("restart", "restarting")).await
 }
 
+pub(super) async fn cancel(app: &App, call: &Call, params: CancelParams) -> Answer<AcceptedResult> {
+    let id = installed(app, &params.id)?.manifest.id.clone();
+    let wish = Cancel { actor: actor(call), app: id, operation: params.operation.map(OperationId) };
+    let operation = app.backends.engine.cancel(wish).await?;
+    Ok(AcceptedResult {
+        package_id: params.id,
+        status: "cancelling".to_owned(),
+        operation: Some(operation.0),
+        warning: None,
+    })
+}
+
 pub(super) async fn uninstall(
     app: &App,
     call: &Call,
@@ -310,7 +322,10 @@ pub fn record(row: Operation, full: bool) -> OperationRecord {
         Phase::Queued | Phase::Running => Outcome::Running,
         Phase::Done => Outcome::Done,
         Phase::Failed | Phase::RolledBack => Outcome::Failed,
-        Phase::Cancelled => Outcome::Superseded,
+        Phase::Cancelled => match &row.cause {
+            Some(cause) if cause.code.as_str() == archy_engine::CANCELLED => Outcome::Cancelled,
+            _ => Outcome::Superseded,
+        },
     };
     let failed = matches!(outcome, Outcome::Failed);
     OperationRecord {

@@ -152,6 +152,7 @@ handlers! {
     PackageStart => package::start;
     PackageStop => package::stop;
     PackageRestart => package::restart;
+    PackageCancel => package::cancel;
     PackageUninstall => package::uninstall;
     PackageLogs => super::logs::tail;
     PackageHistory => package::history;

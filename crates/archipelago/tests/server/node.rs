@@ -286,7 +286,10 @@ fn fake_engine() -> (Handle, watch::Sender<Arc<Snapshot>>, Asked) {
                         checks: Vec::new(),
                     })));
                 }
-                Command::Cancel(_, reply) => drop(reply.send(Ok(OperationId(next)))),
+                Command::Cancel(wish, reply) => {
+                    words.lock().unwrap().push(format!("cancel {}", wish.app));
+                    drop(reply.send(Ok(wish.operation.unwrap_or(OperationId(next)))));
+                }
                 Command::Poke => {}
                 Command::Shutdown(reply) => {
                     assert!(reply.send(()).is_ok());

@@ -59,7 +59,8 @@ async fn installs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn wishes_reach_the_engine() {
     let node = Node::start().await;
-    for method in ["start", "stop", "restart", "uninstall", "logs", "exec", "config.get"] {
+    for method in ["start", "stop", "restart", "cancel", "uninstall", "logs", "exec", "config.get"]
+    {
         let params = json!({"id": "blog", "command": ["id"]});
         let answer = node.local(&format!("package.{method}"), params).await;
         assert_eq!(answer.code(), "app-not-found", "{method}");
@@ -70,6 +71,7 @@ async fn wishes_reach_the_engine() {
         ("start", json!({"id": "blog"}), "starting"),
         ("stop", json!({"id": "blog"}), "stopping"),
         ("restart", json!({"id": "blog"}), "restarting"),
+        ("cancel", json!({"id": "blog", "operation": 3}), "cancelling"),
         ("uninstall", json!({"id": "blog"}), "removing"),
         ("uninstall", json!({"id": "blog", "purge": true}), "removing"),
         ("config.set", json!({"id": "blog", "settings": {"title": "T"}}), "configuring"),
@@ -78,7 +80,7 @@ async fn wishes_reach_the_engine() {
         assert_eq!(answer.json()["result"]["status"], status, "{:?}", answer.body);
     }
     let asked = node.asked.lock().unwrap().clone();
-    let expected = ["start", "stop", "restart", "uninstall", "purge", "configure"];
+    let expected = ["start", "stop", "restart", "cancel", "uninstall", "purge", "configure"];
     assert_eq!(asked, expected.map(|word| format!("{word} blog")));
 }
 

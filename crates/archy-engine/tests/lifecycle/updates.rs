@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use archy_engine::ports::Ending;
-use archy_engine::{Accepted, Replacement, RequestKind, Snapshot};
+use archy_engine::{Accepted, Cancel, Replacement, RequestKind, Snapshot};
 use archy_manifest::Manifest;
 use archy_plan::DesiredState;
 use archy_testkit::Fault;
-use archy_types::{AppState, Digest, UserError};
+use archy_types::{Actor, AppState, Digest, UserError};
 
 use crate::node::{IMAGE, Node, id, web};
 
@@ -345,4 +345,68 @@ async fn an_install_over_a_stopped_app_that_is_turned_back_leaves_it_stopped() {
         assert_eq!(node.host.model().containers.is_empty(), !started);
         assert_eq!((data(&node).as_str(), image(&node).as_str()), ("precious", IMAGE));
     }
+}
+
+/// Cancels what is at work on the app.
+async fn cancel(node: &Node) -> Result<(), String> {
+    let wish = Cancel { actor: Actor::User("ann".into()), app: id("web"), operation: None };
+    node.handle.cancel(wish).await.map(drop).map_err(|error| error.code.as_str().to_owned())
+}
+
+async fn until_at_work(node: &Node, step: &str) {
+    node.until(step, |snapshot| {
+        let operation = snapshot.apps.get(&id("web")).and_then(|view| view.operation.as_ref());
+        operation.is_some_and(|operation| operation.text.starts_with(step))
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_is_cancelled_before_and_amid_its_soak() {
+    for (fault, step) in [(Some(Fault::PullHangs), "Pull"), (None, "Watch")] {
+        let node = running().await;
+        node.host.model().faults.extend(fault.clone());
+        node.ask(update(&version("2.0.0", NEW, ""), false)).await.unwrap();
+        until_at_work(&node, step).await;
+        node.host.model().data.insert(PLACE.to_owned(), "written since".to_owned());
+        cancel(&node).await.unwrap();
+        let Ending::Cancelled(error) = until_ended(&node, 2).await else { panic!("{step}") };
+        assert!(error.message.contains("ann cancelled the update of Web to 2.0.0"), "{error}");
+        let snapshot = node.until_state("web", AppState::Running).await;
+        assert_eq!((at(&snapshot).0, image(&node).as_str()), ("1.0.0", IMAGE));
+        // before the stop nothing was touched, after it the data goes back as well
+        let kept = if fault.is_some() { "written since" } else { "precious" };
+        assert_eq!(data(&node), kept, "{step}");
+        assert_eq!(cancel(&node).await, Err("nothing-to-cancel".to_owned()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_installation_that_is_cancelled_leaves_nothing_but_data() {
+    let node = Node::start().await;
+    node.host.model().faults.insert(Fault::PullHangs);
+    node.install(&version("1.0.0", IMAGE, "")).await.unwrap();
+    until_at_work(&node, "Pull").await;
+    cancel(&node).await.unwrap();
+    node.until("it is gone", |snapshot| snapshot.apps.is_empty()).await;
+    let model = node.host.model();
+    assert!(model.unit_files.is_empty() && model.containers.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_no_way_back_is_not_cancelled() {
+    let node = running().await;
+    assert_eq!(cancel(&node).await, Err("nothing-to-cancel".to_owned()));
+    node.ask(RequestKind::Stop(id("web"))).await.unwrap();
+    node.until_state("web", AppState::Stopped).await;
+    node.host.model().images.clear();
+    node.host.model().faults.insert(Fault::PullHangs);
+    node.ask(RequestKind::Start(id("web"))).await.unwrap();
+    until_at_work(&node, "Pull").await;
+    assert_eq!(cancel(&node).await, Err("cancel-impossible".to_owned()));
+    let node = running().await;
+    node.host.model().faults.insert(Fault::SnapshotHangs);
+    node.ask(update(&version("2.0.0", NEW, ""), false)).await.unwrap();
+    until_at_work(&node, "Take a snapshot").await;
+    assert_eq!(cancel(&node).await, Err("cancel-unsafe".to_owned()));
 }

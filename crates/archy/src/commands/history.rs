@@ -115,6 +115,7 @@ fn outcome(record: &OperationRecord) -> (String, Style) {
     match (record.outcome, &record.error) {
         (Outcome::Done, _) => ("done".to_owned(), Style::Good),
         (Outcome::Running, _) => ("running".to_owned(), Style::Accent),
+        (Outcome::Cancelled, _) => ("cancelled".to_owned(), Style::Faint),
         (Outcome::Superseded, _) => ("superseded".to_owned(), Style::Faint),
         (Outcome::Failed, Some(error)) => (format!("failed: {}", error.message), Style::Bad),
         (Outcome::Failed, None) => ("failed".to_owned(), Style::Bad),

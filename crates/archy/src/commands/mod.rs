@@ -2,6 +2,7 @@
 
 pub(crate) mod adopt;
 pub(crate) mod app;
+pub(crate) mod cancel;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod dial;
@@ -42,6 +43,7 @@ pub(crate) async fn dispatch(context: &Context, command: Command) -> Result<(), 
         Command::Plan(args) => plan::run(context, args).await,
         Command::Start(args) => start::run(context, &args).await,
         Command::Stop(args) => stop::run(context, &args).await,
+        Command::Cancel(args) => cancel::run(context, &args).await,
         Command::Restart(args) => restart::run(context, &args).await,
         Command::Update(args) => update::run(context, args).await,
         Command::Rollback(args) => rollback::run(context, &args).await,

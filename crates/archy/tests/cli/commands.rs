@@ -135,6 +135,16 @@ fn updates_are_independent_and_may_need_consent() {
 }
 
 #[test]
+fn a_cancel_waits_for_the_way_back() {
+    let fake = Fake::start();
+    fake.run(&["cancel", "blog"]).code(3).err("error[nothing-to-cancel]");
+    fake.run(&["cancel", "mail"]).code(0).out("mail is what it was");
+    assert_eq!(fake.params("package.cancel"), json!({"id": "mail"}));
+    fake.run(&["cancel", "mail", "--operation", "7", "--no-wait"]).code(0).out("goes back");
+    assert_eq!(fake.params("package.cancel"), json!({"id": "mail", "operation": 7}));
+}
+
+#[test]
 fn a_rollback_asks() {
     let fake = Fake::start();
     fake.run(&["rollback", "blog"]).code(2).err("error[confirmation-needed]");

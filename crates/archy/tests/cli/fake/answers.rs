@@ -79,6 +79,10 @@ fn change(world: &mut World, method: &str, id: &str) -> Answer {
         "package.stop" if stopped => {
             return Ok(json!({"package_id": id, "status": "unchanged", "operation": null}));
         }
+        "package.cancel" if id != "mail" => {
+            return refused(REFUSED, "nothing-to-cancel", "There is nothing to cancel.");
+        }
+        "package.cancel" => ("cancel", AppState::Updating),
         "package.start" => ("start", AppState::Starting),
         "package.stop" => ("stop", AppState::Stopping),
         "package.restart" => ("restart", AppState::Starting),

@@ -102,7 +102,10 @@ impl World {
 
     fn end(&mut self, app: &str, mut operation: OperationState) {
         let record = self.journal.iter_mut().find(|record| record.id == operation.id).unwrap();
-        record.outcome = Outcome::Done;
+        record.outcome = match operation.kind.as_str() {
+            "cancel" => Outcome::Cancelled,
+            _ => Outcome::Done,
+        };
         let data = self.state.package_data.get_mut(app).unwrap();
         if app == "broken" {
             let text = "The image of broken cannot be pulled.";
