@@ -27,13 +27,21 @@ pub fn up(profile: Profile) -> anyhow::Result<()> {
     let fresh = probe.with_extension("new");
     fs::copy(&programs.health, &fresh)?;
     fs::rename(&fresh, &probe)?;
+    let hook_files = data_home()?.join("archipelago/hook-files");
+    fs::create_dir_all(hook_files.join("web-ui"))?;
+    fs::copy(
+        workspace::root().join("crates/archy-identity/assets/nostr-provider.js"),
+        hook_files.join("web-ui/nostr-provider.js"),
+    )?;
     Cmd::new("systemctl").args(["--user", "start", "podman.socket"]).run()?;
     stop()?;
     let daemon = Cmd::new("systemd-run")
         .args(["--user", "--unit", UNIT, "--property=Restart=on-failure", "--"])
         .arg(&programs.daemon)
         .args(["--mode", "user", "--set"])
-        .arg(format!("health_probe={}", probe.display()));
+        .arg(format!("health_probe={}", probe.display()))
+        .arg("--set")
+        .arg(format!("hook_files_dir={}", hook_files.display()));
     sh::step("starting the daemon", || daemon.run())?;
     let archy = || Cmd::new(&programs.cli).args(["--json", "list"]).succeeds().then_some(());
     wait_until(ANSWER_LIMIT, archy).with_context(|| {

@@ -3,6 +3,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::cache::Cache;
+use crate::node::preflight;
 use crate::sh::{self, Cmd};
 use crate::workspace::{self, AttachedOk, Profile};
 use crate::{platform, tidy, web};
@@ -44,8 +45,16 @@ const QUICK: &[Lane] = &[
         Ok(())
     }),
     ("dashboard", |_| web::test()),
+    ("fuzz targets", |_| {
+        workspace::cargo(&["check", "--locked", "--manifest-path", "fuzz/Cargo.toml"])?
+            .attached_ok()
+    }),
     ("licences and sources", |_| deny()),
     ("tests in memory", |_| {
+        // one test mounts a file system whose copies share blocks, where it can
+        if let Err(error) = preflight::tools(&[("mkfs.btrfs", "btrfs-progs")]) {
+            sh::say(&format!("snapshots that share blocks are not tested: {error}"));
+        }
         workspace::cargo(&["nextest", "run", "--locked", "--workspace"])?.attached_ok()
     }),
 ];
@@ -53,13 +62,19 @@ const QUICK: &[Lane] = &[
 /// Lanes on real nodes.
 const LIVE: &[Lane] = &[("tests on real nodes", live)];
 
+/// Lanes under a real kernel in software emulation.
+const VM: &[Lane] = &[("under a real kernel", |_| {
+    crate::node::vm::run(&Cache::locate()?, &crate::node::vm::VmArgs::default())?;
+    Ok(())
+})];
+
 /// Runs the lanes; all of them, even after a failure, so that one run tells everything.
 ///
 /// # Errors
 /// A lane failed.
 pub fn run(args: &TestArgs) -> anyhow::Result<ExitCode> {
     install_tools()?;
-    let lanes = [(!args.live, QUICK), (!args.quick, LIVE)];
+    let lanes = [(!args.live, QUICK), (!args.quick, LIVE), (args.vm, VM)];
     let mut outcomes = Vec::new();
     for (name, lane) in lanes.iter().filter(|(wanted, _)| *wanted).flat_map(|(_, lanes)| *lanes) {
         sh::say(&format!("== {name}"));
@@ -69,10 +84,6 @@ pub fn run(args: &TestArgs) -> anyhow::Result<ExitCode> {
             sh::say(&format!("FAILED {name}: {error:#}"));
         }
         outcomes.push((*name, result.is_ok(), began.elapsed()));
-    }
-    if args.vm {
-        sh::say("== under a real kernel");
-        crate::node::vm::run(&Cache::locate()?, &crate::node::vm::VmArgs::default())?;
     }
     let mut failed = 0;
     for (name, ok, took) in &outcomes {

@@ -1,6 +1,6 @@
 //! The exact text of the units of some apps, kept as files that Podman's generator can read.
 //!
-//! `ARCHY_BLESS=1` writes them anew; look at the difference before it is committed.
+//! `ARCHY_UPDATE=1` writes them anew; look at the difference before it is committed.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -20,7 +20,7 @@ use common::{after, health, host, input, manifest, mount, name, port, service};
 fn check(case: &str, deployment: &Deployment) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(case);
     #[expect(clippy::disallowed_methods, reason = "the switch of this test alone")]
-    if std::env::var_os("ARCHY_BLESS").is_some() {
+    if std::env::var_os("ARCHY_UPDATE").is_some() {
         let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir_all(&directory).unwrap();
         for file in &deployment.files {

@@ -35,6 +35,7 @@ fn a_stock_debian_becomes_a_node_and_keeps_its_apps_without_the_package() -> any
     ensure!(graph.trim() == "/var/lib/archipelago/containers/storage", "{graph}");
     doors(&stand)?;
     shell_helper(&stand)?;
+    scripts_of_earlier_platforms(&stand)?;
 
     // installed again: nothing is lost
     stand.archy_ok(&["--quiet", "install", "probe"])?;
@@ -46,6 +47,46 @@ fn a_stock_debian_becomes_a_node_and_keeps_its_apps_without_the_package() -> any
     ensure!(stand.node.exec_root(["dpkg", "-r", "archipelago"])?.ok());
     stand.until_answers(&stand.url(18001, "/health"), 200)?;
     ensure!(stand.node.exec_user(["test", "-d", "/var/lib/archipelago/probe"])?.ok());
+    let container = || stand.user(&["podman", "inspect", "probe", "--format", "{{.Id}}"]);
+    let before = container()?;
+
+    // installed once more: the app is known, in the container that it had
+    ensure!(stand.node.exec_root(["dpkg", "-i", "/var/tmp/archipelago.deb"])?.ok());
+    xtask::platform::wait_for_api(&stand.node)?;
+    stand.until_state("probe", "running")?;
+    ensure!(container()? == before, "the app was disturbed");
+
+    // purged: still nobody's data is touched
+    ensure!(stand.node.exec_root(["dpkg", "--purge", "archipelago"])?.ok());
+    for kept in ["/var/lib/archipelago/probe", "/var/lib/archipelago/secrets"] {
+        ensure!(stand.node.exec_user(["test", "-d", kept])?.ok(), "{kept} is gone");
+    }
+    Ok(())
+}
+
+/// Where scripts for earlier platforms look and write: secrets of the first boot, the certificate's
+/// script, manifests that are handed over.
+fn scripts_of_earlier_platforms(stand: &Stand) -> anyhow::Result<()> {
+    let script = r#"
+        set -eu
+        cd /var/lib/archipelago/secrets
+        for name in mempool-db-password btcpay-db-password mysql-root-db-password; do
+            [ "$(stat -c '%a %U %s' "$name")" = '600 archipelago 32' ]
+        done
+        before=$(cat mempool-db-password)
+        /opt/archipelago/scripts/first-boot-secrets.sh
+        [ "$(cat mempool-db-password)" = "$before" ]
+        /opt/archipelago/scripts/setup-node-ca.sh
+        place=/opt/archipelago/web-ui/archipelago-runtime/apps
+        mkdir -p $place/handed
+        sed 's/^  id: website/  id: handed/; s/18002/18902/' /opt/archipelago/apps/website/manifest.yml \
+            >$place/handed/manifest.yml
+        archy --quiet --json install handed >/dev/null
+        archy --quiet uninstall --purge --yes handed
+        grep -q 'window.nostr' /opt/archipelago/web-ui/nostr-provider.js && echo done
+    "#;
+    let out = shell(stand, script, "")?;
+    ensure!(out.trim() == "done", "{out}");
     Ok(())
 }
 

@@ -84,14 +84,32 @@ fn a_wrong_manifest_is_refused_and_nothing_changed() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Settings that an owner must fill in.
+const NEEDED: &[(&str, &str)] = &[
+    ("fedimint-clientd", "invite_code=fed1example"),
+    ("matrix", "server_name=example.org"),
+    ("netbird", "setup_key=example"),
+];
+
 #[test]
 fn podmans_generator_takes_every_unit_without_a_word() -> anyhow::Result<()> {
     let stand = Stand::new("quadlet")?;
-    let ids = stand.user(&["ls", "/opt/archipelago/apps"])?;
-    for id in ids.split_whitespace() {
-        let (manifest, out) =
-            (format!("/opt/archipelago/apps/{id}/manifest.yml"), format!("/var/tmp/units-{id}"));
-        stand.archy_ok(&["app", "render", "--out", &out, &manifest])?;
+    // the test apps, and the catalog as it is in the checkout
+    let catalog = stand.node.root_path().join("var/tmp/catalog");
+    let copy = xtask::sh::Cmd::new("cp").arg("-rT").arg(xtask::workspace::root().join("apps"));
+    copy.arg(&catalog).run()?;
+    let mut places = Vec::new();
+    for dir in ["/opt/archipelago/apps", "/var/tmp/catalog"] {
+        let ids = stand.user(&["ls", dir])?;
+        places.extend(ids.split_whitespace().map(|id| (id.to_owned(), format!("{dir}/{id}"))));
+    }
+    ensure!(places.len() >= 12 + 45, "only {} packages", places.len());
+    for (id, package) in places {
+        let out = format!("/var/tmp/units-{id}");
+        let mut render = vec!["app", "render", "--out", &out, &package];
+        let needed = NEEDED.iter().filter(|(app, _)| *app == id);
+        render.extend(needed.flat_map(|(_, setting)| ["--set", *setting]));
+        stand.archy_ok(&render)?;
         let dir = format!("QUADLET_UNIT_DIRS={out}");
         let dry = stand.node.exec_user([
             "env",

@@ -13,7 +13,7 @@ use anyhow::{Context, ensure};
 use archy_live::Stand;
 
 /// Rounds when `ARCHY_LIVE_RESTARTS` does not say it: what is promised are a hundred.
-const ROUNDS: u32 = 30;
+const ROUNDS: u32 = 50;
 
 #[expect(clippy::disallowed_methods, reason = "a test is its own edge")]
 fn rounds() -> u32 {

@@ -7,27 +7,43 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use archy_manifest::Manifest;
+use archy_manifest::model::{RequirementTarget, Setting};
+use archy_manifest::template::Placeholder;
 use archy_quadlet::RenderInput;
 use archy_types::{Digest, Generation};
 
+/// The catalog's apps and the test apps.
+const PLACES: [&str; 2] = ["../../apps", "../apps"];
+
 fn manifests() -> anyhow::Result<Vec<PathBuf>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../apps");
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(&root)? {
-        let path = entry?.path().join("manifest.yml");
-        if path.is_file() {
-            found.push(path);
+    for place in PLACES {
+        for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(place))? {
+            let path = entry?.path().join("manifest.yml");
+            if path.is_file() {
+                found.push(path);
+            }
         }
     }
     found.sort();
     Ok(found)
 }
 
-fn render(text: &str) -> anyhow::Result<BTreeMap<String, String>> {
+fn render(id: &str, text: &str) -> anyhow::Result<BTreeMap<String, String>> {
     let manifest = Manifest::parse(text.as_bytes()).map_err(|found| anyhow::anyhow!("{found}"))?;
-    let host = archy_testkit::host::facts();
-    let defaults = manifest.config.iter();
-    let config = defaults.filter_map(|(key, s)| Some((key.clone(), s.default.clone()?))).collect();
+    let mut host = archy_testkit::host::facts();
+    host.values.insert(Placeholder::NodeIdentityPubkeys, "0".repeat(64));
+    host.values.insert(Placeholder::BitcoinHost, "bitcoin-node".to_owned());
+    for requirement in &manifest.requires {
+        if let RequirementTarget::Role(role) = &requirement.target {
+            host.values.insert(Placeholder::RoleHost(role.clone()), role.clone());
+        }
+    }
+    // what an owner must fill in
+    let example = |setting: &Setting| setting.required.then(|| "example.org".into());
+    let value = |setting: &Setting| setting.default.clone().or_else(|| example(setting));
+    let settings = manifest.config.iter();
+    let config = settings.filter_map(|(key, one)| Some((key.clone(), value(one)?))).collect();
     let input = RenderInput {
         digest: Digest::of(text.as_bytes()),
         generation: Generation(1),
@@ -36,7 +52,7 @@ fn render(text: &str) -> anyhow::Result<BTreeMap<String, String>> {
         config,
         port_overrides: BTreeMap::new(),
         secrets_hash: (!manifest.secrets.is_empty()).then(|| "0123456789abcdef".to_owned()),
-        package_dir: None,
+        package_dir: Some(Path::new("/opt/archipelago/apps").join(id)),
         contexts: BTreeMap::new(),
         local_images: std::collections::BTreeSet::new(),
         after_units: Vec::new(),
@@ -58,10 +74,12 @@ fn rewrites() -> bool {
 fn every_manifest_becomes_the_units_beside_it() -> anyhow::Result<()> {
     let update = rewrites();
     let all = manifests()?;
-    ensure!(all.len() >= 12, "only {} manifests were found", all.len());
+    ensure!(all.len() >= 12 + 45, "only {} manifests were found", all.len());
     for manifest in all {
         let text = std::fs::read_to_string(&manifest)?;
-        let units = render(&text).with_context(|| manifest.display().to_string())?;
+        let place = || manifest.display().to_string();
+        let id = manifest.parent().and_then(Path::file_name).with_context(place)?;
+        let units = render(&id.to_string_lossy(), &text).with_context(place)?;
         let dir = manifest.with_file_name("units");
         if update {
             std::fs::create_dir_all(&dir)?;

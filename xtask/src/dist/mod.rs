@@ -35,7 +35,19 @@ const FILES: &[(&str, &str, u32)] = &[
     ("packaging/etc/containers.conf", "usr/share/archipelago/containers.conf", 0o644),
     ("packaging/systemd/user-manager.conf", "usr/share/archipelago/user-manager.conf", 0o644),
     ("packaging/opt/rpc.bash", "opt/archipelago/rpc.bash", 0o644),
+    (
+        "packaging/opt/scripts/first-boot-secrets.sh",
+        "opt/archipelago/scripts/first-boot-secrets.sh",
+        0o755,
+    ),
+    ("packaging/opt/scripts/setup-node-ca.sh", "opt/archipelago/scripts/setup-node-ca.sh", 0o755),
     ("crates/archipelago/assets/index.html", "opt/archipelago/web-ui/index.html", 0o644),
+    // manifests copy it into their containers
+    (
+        "crates/archy-identity/assets/nostr-provider.js",
+        "opt/archipelago/web-ui/nostr-provider.js",
+        0o644,
+    ),
     ("docs/operations.md", "usr/share/doc/archipelago/operations.md", 0o644),
 ];
 

@@ -84,6 +84,17 @@ pub(super) fn code_lines<'a>(file: &Path, text: &'a str) -> Vec<(usize, &'a str)
     lines.into_iter().take(end).enumerate().map(|(index, line)| (index + 1, line)).collect()
 }
 
+/// True where a line begins a function, whatever its visibility and qualifiers.
+fn is_function(line: &str) -> bool {
+    let line = match line.strip_prefix("pub") {
+        Some(rest) if rest.starts_with('(') => rest.split_once(')').map_or("", |(_, rest)| rest),
+        Some(rest) => rest,
+        None => line,
+    };
+    let mut words = line.split_whitespace();
+    words.find(|word| !["async", "const", "unsafe", "extern"].contains(word)) == Some("fn")
+}
+
 /// Functions by indentation: rustfmt closes one where it began.
 fn long_functions(file: &Path, text: &str) -> Vec<(usize, String)> {
     let lines = code_lines(file, text);
@@ -91,20 +102,7 @@ fn long_functions(file: &Path, text: &str) -> Vec<(usize, String)> {
     for (index, (number, line)) in lines.iter().enumerate() {
         let indent = line.len() - line.trim_start().len();
         let words = line.trim_start();
-        let is_function = [
-            "fn ",
-            "pub fn ",
-            "pub(crate) fn ",
-            "pub(super) fn ",
-            "async fn ",
-            "pub async fn ",
-            "pub(crate) async fn ",
-            "const fn ",
-            "pub const fn ",
-        ]
-        .iter()
-        .any(|start| words.starts_with(start));
-        if !is_function || line.trim_end().ends_with(';') {
+        if !is_function(words) || line.trim_end().ends_with(';') {
             continue;
         }
         let close = format!("{}}}", " ".repeat(indent));

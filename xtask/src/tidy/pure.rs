@@ -5,8 +5,14 @@ use super::Finding;
 use crate::workspace;
 
 /// The crates of ring 0.
-const RING_0: &[&str] =
-    &["archy-types", "archy-manifest", "archy-quadlet", "archy-plan", "archy-catalog"];
+const RING_0: &[&str] = &[
+    "archy-types",
+    "archy-manifest",
+    "archy-quadlet",
+    "archy-plan",
+    "archy-catalog",
+    "archy-import",
+];
 
 /// Crates that bring a runtime or the network.
 const RUNTIMES: &[&str] = &["tokio", "async-io", "hyper", "rusqlite", "zbus"];

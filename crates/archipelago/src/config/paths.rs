@@ -8,6 +8,9 @@ use super::{Mode, User};
 /// Where Debian's podman package puts the generator.
 const GENERATOR: &str = "/usr/lib/systemd/user-generators/podman-user-generator";
 
+/// Where scripts of earlier platforms hand over manifests, below the dashboard's files.
+const HANDED: &str = "archipelago-runtime/apps";
+
 /// Where things are. All paths are absolute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths {
@@ -17,8 +20,9 @@ pub struct Paths {
     pub state_dir: PathBuf,
     /// Secret files (mode 0600, directory 0700).
     pub secrets_dir: PathBuf,
-    /// Directories with `<id>/manifest.yml`; a later one wins. The last is the owner's own
-    /// sideload directory, which no update touches.
+    /// Directories with `<id>/manifest.yml`; a later one wins: what came with the platform, what
+    /// scripts of earlier platforms handed over, and the owner's own sideload directory, which no
+    /// update touches.
     pub apps_dirs: Vec<PathBuf>,
     /// The user's Quadlet directory.
     pub quadlet_dir: PathBuf,
@@ -69,13 +73,15 @@ impl Paths {
             Some(path) => path,
             None => base.state.unwrap_or_else(|| data_dir.join("state")),
         };
+        let web_dir = or("web_dir", PathBuf::from("/opt/archipelago/web-ui"))?;
         let apps = base.apps.unwrap_or_else(|| data_dir.join("apps"));
-        let apps_dirs = vec![or("apps_dir", apps)?, below("sideload_dir", "sideload")?];
+        let apps_dirs =
+            vec![or("apps_dir", apps)?, web_dir.join(HANDED), below("sideload_dir", "sideload")?];
         Ok(Self {
             secrets_dir: below("secrets_dir", "secrets")?,
             quadlet_dir: or("quadlet_dir", base.config_home.join("containers/systemd"))?,
             ssl_dir: or("ssl_dir", base.config.join("ssl"))?,
-            web_dir: or("web_dir", PathBuf::from("/opt/archipelago/web-ui"))?,
+            web_dir,
             hook_files_dir: or("hook_files_dir", PathBuf::from("/opt/archipelago"))?,
             health_probe: or("health_probe", beside(&user.executable))?,
             podman_program: or("podman_program", PathBuf::from("/usr/bin/podman"))?,

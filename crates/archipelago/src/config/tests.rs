@@ -50,7 +50,8 @@ fn desktop_paths_follow_xdg() {
     assert_eq!(paths.quadlet_dir, Path::new("/h/.config/containers/systemd"));
     assert_eq!(paths.bus_address, "unix:path=/run/user/7/bus");
     let sideload = PathBuf::from("/d/archipelago/sideload");
-    assert_eq!(paths.apps_dirs, [PathBuf::from("/d/archipelago/apps"), sideload]);
+    let handed = PathBuf::from("/opt/archipelago/web-ui/archipelago-runtime/apps");
+    assert_eq!(paths.apps_dirs, [PathBuf::from("/d/archipelago/apps"), handed, sideload]);
 }
 
 #[test]

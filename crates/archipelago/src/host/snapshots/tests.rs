@@ -125,7 +125,8 @@ impl Shared {
         if !made {
             eprintln!("skipped: no btrfs or xfs can be made and mounted here");
         }
-        made.then_some(Self(dir))
+        // not made before it is mounted: dropping it unmounts
+        made.then(|| Self(dir))
     }
 
     fn path(&self) -> PathBuf {
