@@ -36,8 +36,9 @@ export async function views(page, what) {
     for (const size of [PHONE, DESKTOP]) {
       await page.setViewportSize(size);
       await still(page);
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      assert.ok(wide <= 0, `${what}: ${wide} pixels too wide at ${size.width}`);
+      const wide = await page.evaluate(() => [...document.querySelectorAll(document.documentElement.scrollWidth > innerWidth ? 'body *' : ':not(*)')]
+        .filter((one) => one.getBoundingClientRect().right > innerWidth).map((one) => one.outerHTML.slice(0, 120)));
+      assert.deepEqual(wide, [], `${what} is too wide at ${size.width}`);
       assert.deepEqual(await faulty(page), [], `${what} (${colorScheme}, ${size.width})`);
     }
   }
