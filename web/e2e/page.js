@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { DESKTOP, PATIENCE, PHONE, SETTLE, open, still, tabTo, views } from './browser.js';
 import { go, judge } from './pages.js';
+import { sign } from './sign.js';
 
 const [address, directory, program] = process.argv.slice(2);
 const PASSWORD = 'correct horse battery';
@@ -284,6 +285,14 @@ const steps = {
       await still(page);
       await page.screenshot({ path: join(directory, `dashboard-${name}.png`) });
     }
+  },
+
+  async 'an app asks for signatures, in a frame and in a tab; what it may is taken back'() {
+    await ask('garden');
+    await go(page, '/discover/garden');
+    await button('Install Garden').click();
+    await text('Garden is installed and runs.').waitFor({ timeout: SETTLE });
+    await sign(context, page, 'garden', `https://${new URL(address).hostname}:18013/`);
   },
 
   async 'without subscriptions the node is asked now and then'() {

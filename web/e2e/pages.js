@@ -17,6 +17,7 @@ export const pages = (app, offer) => [
   ['system', '/system', 'dl'],
   ['system-health', '/system/health', '#content details'],
   ['system-activity', '/system/activity', '#content details'],
+  ['system-identities', '/system/identities', '[data-node-identity] li'],
   ['system-access', '/system/access', '[data-sessions] li'],
   ['system-settings', '/system/settings', '#language'],
   ['nothing', '/apps/none-of-this-name', 'h2'],

@@ -35,7 +35,7 @@ export function makeApp(id, state = 'running', more = {}) {
     manifest: {
       id, title, version, description: { short: text, long: text }, 'release-notes': '', license: 'MIT', 'wrapper-repo': '', 'upstream-repo': 'https://example.org/source',
       'support-site': '', 'marketing-site': 'https://example.org/', 'donation-url': null, author: 'Archipelago', website: '', tier: 'local', category,
-      interfaces: web ? { main: { name: 'Web page', description: '', type: 'ui', ui: true, port, protocol: 'http', path: '/', 'opens-in': 'tab' } } : { main: { name: 'MQTT', description: 'For devices at home', type: 'api', ui: false, port, protocol: 'tcp', path: '/', 'opens-in': 'tab' } },
+      interfaces: web ? { main: { name: 'Web page', description: '', type: 'ui', ui: true, port, protocol: 'http', path: '/', 'opens-in': id === 'files' ? 'frame' : 'tab' } } : { main: { name: 'MQTT', description: 'For devices at home', type: 'api', ui: false, port, protocol: 'tcp', path: '/', 'opens-in': 'tab' } },
     },
     'static-files': { license: '', instructions: '', icon: '' },
     installed: { 'interface-addresses': { main: { 'tor-address': '', 'lan-address': web ? `http://10.77.0.11:${port}` : null, 'lan-port-auth': 'none' } } },

@@ -6,12 +6,13 @@ import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WebSocketServer } from 'ws';
 import * as data from './data.js';
+import * as identities from './identities.js';
 
 const port = Number(process.argv[2] ?? 8790);
 const PASSWORD = 'correct horse';
 const dist = fileURLToPath(new URL('../dist/site', import.meta.url));
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.png': 'image/png', '.woff2': 'font/woff2', '.webmanifest': 'application/manifest+json' };
-const policy = (host) => `default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; connect-src 'self'; img-src 'self' data:; manifest-src 'self'; worker-src 'self'; frame-src https://${host}:* http://${host}:*; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
+const policy = (host, framed) => `default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; connect-src 'self'; img-src 'self' data:; manifest-src 'self'; worker-src 'self'; frame-src https://${host}:* http://${host}:*; base-uri 'none'; form-action 'none'; frame-ancestors ${framed ? `http://${host}:*` : `'none'`}`;
 
 let steps = process.env.MOCK_FRESH === undefined ? { password: true, seed: 'confirmed', complete: true } : { password: true, seed: 'missing', complete: false }, totp = false;
 const WORDS24 = 'abandon ability able about above absent absorb abstract absurd abuse access accident account accuse achieve acid acoustic acquire across act action actor actress actual'.split(' ');
@@ -65,6 +66,7 @@ const settled = (id, how) => {
 const accepted = (id, status) => ({ package_id: id, status, operation });
 
 const methods = {
+  ...identities.methods,
   'auth.isSetup': () => owned, 'auth.isOnboardingComplete': () => owned,
   'system.get-hostname': () => ({ hostname: 'home', mdns: 'home.local' }),
   'server.get-state': () => ({ seq, data: state }),
@@ -150,7 +152,7 @@ function log(response) {
 function file(path, response, host) {
   const known = existsSync(join(dist, path)) && extname(path) !== '';
   const name = known ? path : '/index.html';
-  response.writeHead(200, { 'content-type': TYPES[extname(name)] ?? 'application/octet-stream', 'content-security-policy': policy(host), 'cache-control': name.startsWith('/assets/') ? 'max-age=31536000, immutable' : 'no-store' });
+  response.writeHead(200, { 'content-type': TYPES[extname(name)] ?? 'application/octet-stream', 'content-security-policy': policy(host, path === '/nostr-signer'), 'cache-control': name.startsWith('/assets/') ? 'max-age=31536000, immutable' : 'no-store' });
   createReadStream(join(dist, name)).pipe(response);
 }
 const server = createServer((request, response) => {
@@ -175,3 +177,4 @@ server.on('upgrade', (request, socket, head) => {
 });
 setInterval(() => { for (const one of sockets) one.send(JSON.stringify({ heartbeat: Date.now() })); }, 15_000);
 server.listen(port, '127.0.0.1', () => console.log(`a made-up node answers at http://127.0.0.1:${port}/ (password: ${PASSWORD})`));
+identities.serveApp(18_001, `http://127.0.0.1:${port}`);

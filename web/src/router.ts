@@ -30,10 +30,13 @@ export const router = createRouter({
         { path: '', name: 'system', component: () => import('./features/system/Overview.vue') },
         { path: 'health', name: 'health', component: () => import('./features/system/Health.vue') },
         { path: 'activity', name: 'activity', component: () => import('./features/system/Activity.vue') },
+        { path: 'identities', name: 'identities', component: () => import('./features/identities/Identities.vue') },
         { path: 'access', name: 'access', component: () => import('./features/system/Access.vue') },
         { path: 'settings', name: 'settings', component: () => import('./features/system/Settings.vue') },
       ],
     },
+    // apps' pages show it in a frame, see `App.vue`
+    { path: '/nostr-signer', name: 'signer', component: () => import('./pages/SignerPage.vue') },
     { path: '/:rest(.*)*', name: 'lost', component: () => import('./pages/LostPage.vue') },
   ],
 });

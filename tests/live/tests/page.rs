@@ -16,8 +16,8 @@ use xtask::workspace;
 const BROWSERS: [&str; 4] =
     ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 /// The script's files.
-const FILES: [&str; 6] =
-    ["package.json", "package-lock.json", ".npmrc", "browser.js", "pages.js", "page.js"];
+const FILES: [&str; 7] =
+    ["package.json", "package-lock.json", ".npmrc", "browser.js", "pages.js", "sign.js", "page.js"];
 /// What the units of the daemon are called; the sockets would start it again at the first knock.
 const UNITS: [&str; 3] =
     ["archipelago-https.socket", "archipelago-http.socket", "archipelago.service"];
@@ -55,7 +55,7 @@ fn drive(stand: &Stand, dir: &Path, cmd: &Cmd) -> anyhow::Result<()> {
     thread::scope(|scope| {
         let script = scope.spawn(|| cmd.output());
         let ended = wait_until(SCRIPT_LIMIT + Duration::from_secs(60), || {
-            for what in ["stop", "start", "break", "newer", "older"] {
+            for what in ["stop", "start", "break", "newer", "older", "garden"] {
                 if let Err(error) = asked(stand, dir, what) {
                     sh::say(&format!("cannot do what the script asks for ({what}): {error:#}"));
                 }
@@ -86,6 +86,7 @@ fn asked(stand: &Stand, dir: &Path, what: &str) -> anyhow::Result<()> {
         "break" => drop(stand.user(&["systemctl", "--user", "stop", "website.service"])?),
         "newer" => version(stand, "1.26.0", "1.26.1")?,
         "older" => version(stand, "1.26.1", "1.26.0")?,
+        "garden" => garden(stand)?,
         _ => daemon(stand, what)?,
     }
     fs::rename(&ask, dir.join(format!("done-{what}")))?;
@@ -108,6 +109,26 @@ fn version(stand: &Stand, from: &str, to: &str) -> anyhow::Result<()> {
     let text = fs::read_to_string(&path)?;
     ensure!(text.contains(&old), "{} has no `{old}`", path.display());
     fs::write(&path, text.replace(&old, &new))?;
+    Ok(())
+}
+
+/// Offers an app behind the gate whose pages sign: the website under another name.
+fn garden(stand: &Stand) -> anyhow::Result<()> {
+    let apps = stand.node.root_path().join("opt/archipelago/apps");
+    let mut text = fs::read_to_string(apps.join("website/manifest.yml"))?;
+    for (old, new) in [
+        ("id: website", "id: garden"),
+        ("name: Website", "name: Garden"),
+        ("auth: none, auth_rationale: A public web page.", "auth: gated"),
+        ("open: tab", "open: frame, nostr: signer"),
+        ("<!doctype html><title>", "<!doctype html><html><head><title>"),
+        ("</title><h1>", "</title></head><body><h1>"),
+    ] {
+        ensure!(text.contains(old), "the website's manifest has no `{old}`");
+        text = text.replace(old, new);
+    }
+    fs::create_dir_all(apps.join("garden"))?;
+    fs::write(apps.join("garden/manifest.yml"), text.replace("18002", "18013"))?;
     Ok(())
 }
 
