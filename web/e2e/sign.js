@@ -42,6 +42,7 @@ async function embedded(page, app, key) {
   await go(page, `/apps/${app}/open`);
   const frame = await (await page.locator('iframe').elementHandle()).contentFrame();
   await frame.waitForFunction(() => 'nostr' in window);
+  await views(page, 'an app in a frame');
   await begin(frame, 'first', 'window.nostr.signEvent(it)', NOTE);
   await card(page).waitFor();
   assert.equal(await card(page).locator('[data-content]').textContent(), NOTE.content);
@@ -69,6 +70,16 @@ async function embedded(page, app, key) {
   assert.equal((await ended(frame, 'third')).value?.content, 'For good');
   await begin(frame, 'fourth', 'window.nostr.signEvent(it)', { ...NOTE, content: 'Without a question' });
   assert.equal((await ended(frame, 'fourth')).value?.content, 'Without a question');
+  // on a phone the foot has what a browser has
+  const foot = page.locator('[data-foot]');
+  for (const name of ['Back', 'Forward', 'Load again', 'Open in a tab']) await foot.getByLabel(name, { exact: true }).waitFor();
+  await frame.evaluate(() => { location.hash = 'further'; });
+  await foot.getByLabel('Back', { exact: true }).click();
+  await frame.waitForFunction(() => location.hash === '');
+  await foot.getByLabel('Forward', { exact: true }).click();
+  await frame.waitForFunction(() => location.hash === '#further');
+  await foot.getByLabel('Back to the dashboard', { exact: true }).click();
+  await page.locator(`[data-app="${app}"]`).waitFor();
 }
 
 /** The app in a tab of its own: the signer comes up in a hidden frame. */

@@ -15,10 +15,21 @@ const DESCRIPTIONS = {
   photos: ['Photos', '1.124.0', 'media', 'Your photographs by day, place and face. They stay at home.'],
   notes: ['Notes', '0.9.4', 'productivity', 'Notes that are encrypted before they leave your device.'],
 };
+const GIB = 2 ** 30;
+/** What apps may do beyond what every app may. */
+export const RIGHTS = {
+  blog: [{ kind: 'open-port', what: '18000', why: 'Readers come without an account.' }],
+  files: [{ kind: 'signer' }, { kind: 'visitor' }],
+  sync: [{ kind: 'capability', what: 'NET_RAW', why: 'It looks for its other devices in the local network.' }, { kind: 'host-network' }, { kind: 'open-port', what: '22000' }],
+  git: [{ kind: 'capability', what: 'CHOWN' }, { kind: 'open-port', what: '18007', why: 'Git over SSH has its own keys.' }, { kind: 'identity-keys' }],
+  photos: [{ kind: 'device', what: '/dev/dri' }],
+};
 export const available = {
   apps: Object.entries(DESCRIPTIONS).map(([id, [name, version, category, description]]) => ({
     id, name, version: id === 'files' ? '2.32.0' : version, description, category: id === 'notes' ? null : category,
-    source: id === 'notes' ? 'local' : 'bundled', installed: false,
+    source: id === 'notes' ? 'local' : 'bundled', installed: false, icon: id === 'git' ? '/icon.svg' : '', screenshots: id === 'git' ? ['/icon-512.png', '/icon-192.png', '/icon-512.png'] : [],
+    needs: { memory_bytes: id === 'photos' ? 6 * GIB : 0.5 * GIB, storage_bytes: id === 'photos' ? 20 * GIB : id === 'git' ? 2 * GIB : null, architectures: id === 'notes' ? ['arm64'] : [], apps: id === 'git' ? ['postgres'] : [] },
+    rights: RIGHTS[id] ?? [],
   })),
   broken: [{ name: 'old-wiki', error: { code: 'manifest-invalid', message: 'Invalid manifest: line 12: services.main.image is missing.', hint: '`archy app validate` shows each place with a mend.' } }],
 };

@@ -49,7 +49,7 @@ async function work(id, kind, during, end) {
   for (const [at, step] of steps.entries()) {
     Object.assign(step, { state: 'running', started: Date.now() });
     for (const percent of step.text.startsWith('Pull') ? [12, 34, 58, 81, 97] : [null]) {
-      put(id, { ...app, state: during, status: { ...app.status, state: during, cause: { code: 'operation', text: step.text }, since: started, repair: null, next: { text: `Step ${at + 1} of ${steps.length} is at work.`, at: null }, deadline: started + 300_000 }, operation: { id: record.id, kind, actor: record.actor, started, step: at + 1, steps: steps.length, text: step.text, percent, error: null } });
+      put(id, { ...app, state: during, status: { ...app.status, state: during, cause: { code: 'operation', text: step.text }, since: started, repair: null, next: { text: `Step ${at + 1} of ${steps.length} is at work.`, at: null }, deadline: started + 300_000 }, operation: { id: record.id, kind, actor: record.actor, started, step: at + 1, steps: steps.length, text: step.text, percent, ...(percent !== null && { bytes: [percent * 4.1e6, 4.1e8] }), error: null } });
       await wait(Number(process.env.MOCK_PACE ?? 400));
     }
     Object.assign(step, { state: 'done', ended: Date.now() });
@@ -89,7 +89,7 @@ const methods = {
   },
   'package.explain': ({ id }) => {
     const app = state['package-data'][id];
-    return { package_id: id, title: app.manifest.title, version: app.manifest.version, desired: app.desired, state: app.status.state, cause: app.status.cause, since: app.status.since, actor: app.status.actor, health: app.health, services: app.services.map((one) => ({ name: one.name, container: one.container, unit_state: one['unit-state'], oneshot: one.name === 'worker', health: one.health, check: 'http 127.0.0.1:8080/health', restarts: one.restarts, out_of_memory: false, after: [] })), needs: id === 'mqtt' ? [{ what: 'relay', app: 'relay', optional: false, met: false, text: 'It needs relay.' }] : [], needed_by: id === 'relay' ? ['mqtt'] : [], notes: [], log: ['loading configuration', 'error: cannot open /data/grafana.db: permission denied', 'exiting'].map((line) => ({ ts: Date.now(), service: 'main', stream: 'stderr', line })), observed_at: Date.now() };
+    return { package_id: id, title: app.manifest.title, version: app.manifest.version, desired: app.desired, state: app.status.state, cause: app.status.cause, since: app.status.since, actor: app.status.actor, health: app.health, services: app.services.map((one) => ({ name: one.name, container: one.container, unit_state: one['unit-state'], oneshot: one.name === 'worker', health: one.health, check: 'http 127.0.0.1:8080/health', restarts: one.restarts, out_of_memory: false, after: [] })), needs: id === 'mqtt' ? [{ what: 'relay', app: 'relay', optional: false, met: false, text: 'It needs relay.' }] : [], needed_by: id === 'relay' ? ['mqtt'] : [], notes: [], rights: data.RIGHTS[id] ?? [], log: ['loading configuration', 'error: cannot open /data/grafana.db: permission denied', 'exiting'].map((line) => ({ ts: Date.now(), service: 'main', stream: 'stderr', line })), observed_at: Date.now() };
   },
   'package.logs': ({ lines = 100 }) => ({ lines: Array.from({ length: Math.min(lines, 80) }, (_, n) => line(n)) }),
   'system.info': () => data.info, 'system.doctor': async () => { await wait(400); return data.doctor(); },

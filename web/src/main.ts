@@ -5,6 +5,7 @@ import { createApp } from 'vue';
 import { asError } from './api/rpc';
 import App from './App.vue';
 import { t } from './i18n';
+import './lib/install';
 import { router } from './router';
 import './style.css';
 import { complain } from './ui/toasts';

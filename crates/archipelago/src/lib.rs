@@ -25,6 +25,7 @@ pub mod lifecycle;
 pub mod logging;
 pub mod logs;
 pub mod net;
+pub mod pictures;
 pub mod recovery;
 pub mod rpc;
 pub mod sources;

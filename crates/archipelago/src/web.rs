@@ -13,11 +13,11 @@ use http::{HeaderMap, HeaderValue, header};
 use serde::Deserialize;
 
 use crate::app::{App, VERSION};
-use crate::dashboard;
 use crate::net::{Peer, trust};
 use crate::rpc::{self, Reply, access, errors};
 use crate::state::socket;
 use crate::{clock, state};
+use crate::{dashboard, pictures};
 
 /// What is no page may load nothing at all.
 const POLICY: &str =
@@ -29,6 +29,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route(paths::RPC, post(rpc::handle))
         .route(paths::LOGS, get(rpc::logs::stream))
         .route(paths::STATE, get(subscribe))
+        .route(pictures::PATH, get(pictures::serve))
         .merge(open_routes(&app))
         .fallback(dashboard::serve)
         .layer(middleware::from_fn(protect))

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use crate::logs::LogLine;
-use crate::package::OperationRecord;
+use crate::package::{OperationRecord, Right};
 use crate::state::{Finding, OperationState};
 
 /// Result of `package.explain`.
@@ -47,6 +47,9 @@ pub struct ExplainResult {
     pub services: Vec<ServiceExplained>,
     /// What it needs of other apps.
     pub needs: Vec<Need>,
+    /// What it may do beyond what every app may.
+    #[serde(default)]
+    pub rights: Vec<Right>,
     /// Apps that need this one.
     pub needed_by: Vec<String>,
     /// Findings that hold now.

@@ -539,6 +539,69 @@ pub struct AvailableApp {
     pub source: String,
     /// It is installed.
     pub installed: bool,
+    /// Its picture: an address on the node or inside the text; empty when there is none.
+    pub icon: String,
+    /// Pictures of its pages: addresses on the node.
+    pub screenshots: Vec<String>,
+    /// What it needs of the node.
+    pub needs: Needs,
+    /// What it may do beyond what every app may.
+    pub rights: Vec<Right>,
+}
+
+/// What an app needs of the node.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct Needs {
+    /// Most memory that its services may use together, in bytes.
+    pub memory_bytes: u64,
+    /// Free space on the disk that it asks for, in bytes.
+    pub storage_bytes: Option<u64>,
+    /// Architectures that it runs on (`amd64`, `arm64`); empty means any.
+    pub architectures: Vec<String>,
+    /// Apps and roles that must be there.
+    pub apps: Vec<String>,
+}
+
+/// Something that an app may do beyond what every app may.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, TS)]
+#[ts(optional_fields)]
+pub struct Right {
+    /// What kind of right it is.
+    pub kind: RightKind,
+    /// What it is about: the capability, device, port or role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub what: Option<String>,
+    /// Why, in its maker's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// Kinds of rights.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, TS,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum RightKind {
+    /// Its processes may gain new privileges inside their container.
+    NewPrivileges,
+    /// A capability of the kernel.
+    Capability,
+    /// A device of the machine.
+    Device,
+    /// It stands on the node's own network addresses.
+    HostNetwork,
+    /// It reaches the other apps on the shared network.
+    SharedNetwork,
+    /// Everybody in the network passes one of its ports without signing in.
+    OpenPort,
+    /// It reads what the app that fills a role gives out.
+    RoleData,
+    /// It knows the public keys of the identities.
+    IdentityKeys,
+    /// Its pages may ask for signatures.
+    Signer,
+    /// It is told which user is there.
+    Visitor,
 }
 
 /// A manifest on the node that is not valid.

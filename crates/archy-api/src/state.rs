@@ -380,6 +380,10 @@ pub struct OperationState {
     pub text: String,
     /// Progress of the step, 0 to 100, when it is known.
     pub percent: Option<u8>,
+    /// Bytes of the step that arrived, and how many there are so far, when it downloads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub bytes: Option<[u64; 2]>,
     /// What it failed with; then it has ended.
     pub error: Option<UserError>,
 }

@@ -71,7 +71,7 @@ pub(crate) async fn run<H: Host>(
             continue;
         }
         let text = format!("Hook {} of {}: {}", index + 1, steps.len(), words(&step.action));
-        progress(Progress { text, percent: None });
+        progress(Progress { text, percent: None, bytes: None });
         run_step(cx, step).await?;
     }
     Ok(())

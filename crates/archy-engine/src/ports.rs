@@ -124,6 +124,8 @@ pub struct Progress {
     pub text: String,
     /// 0 to 100, when it is known.
     pub percent: Option<u8>,
+    /// Bytes that arrived, and how many there are so far.
+    pub bytes: Option<[u64; 2]>,
 }
 
 /// How a unit's start or stop ended.

@@ -25,7 +25,7 @@ pub(crate) async fn await_all<H: Host>(
     let last = Instant::now() + deadline;
     for (name, service) in &cx.app.manifest.services {
         for condition in &service.ready {
-            progress(Progress { text: waiting_text(name, condition), percent: None });
+            progress(Progress { text: waiting_text(name, condition), percent: None, bytes: None });
             let own = match condition.timeout_secs {
                 0 => last,
                 secs => last.min(Instant::now() + Duration::from_secs(u64::from(secs))),

@@ -36,7 +36,7 @@ pub(crate) async fn watch<H: Host>(
         }
         let percent = 100 - left.as_millis() * 100 / soak.as_millis().max(1);
         let text = format!("{} s to go", left.as_secs());
-        progress(Progress { text, percent: u8::try_from(percent).ok() });
+        progress(Progress { text, percent: u8::try_from(percent).ok(), bytes: None });
         sleep_until(end.min(Instant::now() + POLL)).await;
         verdict = archy_plan::soak(cx.app, &first, &cx.host.observe(&interest).await);
     }

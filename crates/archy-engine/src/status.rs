@@ -132,6 +132,8 @@ pub struct OperationView {
     pub text: String,
     /// Progress of the step, 0 to 100, when it is known.
     pub percent: Option<u8>,
+    /// Bytes of the step that arrived, and how many there are so far.
+    pub bytes: Option<[u64; 2]>,
     /// When the plan at work ends at the latest.
     pub deadline: Timestamp,
     /// What it failed with.

@@ -516,6 +516,7 @@ fn first_view(job: &Job) -> OperationView {
         step: (0, 0),
         text: "Looking at the host".to_owned(),
         percent: None,
+        bytes: None,
         deadline: job.started.plus_millis(120_000),
         error: None,
     }

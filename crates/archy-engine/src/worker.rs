@@ -278,7 +278,7 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
             *seq = seq.saturating_add(u32::try_from(batch.len()).unwrap_or(u32::MAX));
             ledger.step(operation, *seq, &text, clock.now()).await.map_err(Stop::Failed)?;
             let progress = self.progress((*seq, total), &text, deadline);
-            progress(Progress { text, percent: None });
+            progress(Progress { text, percent: None, bytes: None });
             if matches!(planned.step, Step::StartUnits { .. }) {
                 started.fetch_add(1, Ordering::Relaxed);
             }
@@ -359,6 +359,7 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
                 step,
                 text,
                 percent: progress.percent,
+                bytes: progress.bytes,
                 deadline,
                 error: None,
             };

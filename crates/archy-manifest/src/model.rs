@@ -56,7 +56,7 @@ pub struct Manifest {
     pub min_platform: Option<String>,
     /// Boot order among apps: smaller starts earlier; 50 unless written.
     pub boot_priority: u8,
-    /// Free-form data for stores: author, website, repo, license, tags, icon.
+    /// Free-form data for stores: author, website, repo, license, tags, icon, screenshots.
     pub metadata: serde_json::Map<String, serde_json::Value>,
 }
 

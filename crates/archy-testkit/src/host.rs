@@ -203,7 +203,7 @@ impl Observe for FakeHost {
 
 impl Containers for FakeHost {
     async fn pull(&self, reference: &str, progress: ProgressSink, _: Duration) -> HostResult<()> {
-        progress(Progress { text: "half".to_owned(), percent: Some(50) });
+        progress(Progress { text: "half".to_owned(), percent: Some(50), bytes: None });
         if self.model().broken(&Fault::PullHangs) {
             std::future::pending::<()>().await;
         }

@@ -161,6 +161,14 @@ export type AvailableApp = {
   source: string,
   /** It is installed. */
   installed: boolean,
+  /** Its picture: an address on the node or inside the text; empty when there is none. */
+  icon: string,
+  /** Pictures of its pages: addresses on the node. */
+  screenshots: Array<string>,
+  /** What it needs of the node. */
+  needs: Needs,
+  /** What it may do beyond what every app may. */
+  rights: Array<Right>,
 };
 
 /** Result of `package.available`. */
@@ -553,6 +561,8 @@ export type ExplainResult = {
   services: Array<ServiceExplained>,
   /** What it needs of other apps. */
   needs: Array<Need>,
+  /** What it may do beyond what every app may. */
+  rights: Array<Right>,
   /** Apps that need this one. */
   needed_by: Array<string>,
   /** Findings that hold now. */
@@ -1081,6 +1091,18 @@ export type Need = {
   text: string,
 };
 
+/** What an app needs of the node. */
+export type Needs = {
+  /** Most memory that its services may use together, in bytes. */
+  memory_bytes: number,
+  /** Free space on the disk that it asks for, in bytes. */
+  storage_bytes: number | null,
+  /** Architectures that it runs on (`amd64`, `arm64`); empty means any. */
+  architectures: Array<string>,
+  /** Apps and roles that must be there. */
+  apps: Array<string>,
+};
+
 /** What Archipelago does next by itself. */
 export type NextStep = {
   /** One sentence for people. */
@@ -1293,6 +1315,8 @@ export type OperationState = {
   text: string,
   /** Progress of the step, 0 to 100, when it is known. */
   percent: number | null,
+  /** Bytes of the step that arrived, and how many there are so far, when it downloads. */
+  bytes?: [number, number],
   /** What it failed with; then it has ended. */
   error: UserError | null,
 };
@@ -1632,6 +1656,19 @@ export type RevokedResult = {
   /** How many. */
   revoked: number,
 };
+
+/** Something that an app may do beyond what every app may. */
+export type Right = {
+  /** What kind of right it is. */
+  kind: RightKind,
+  /** What it is about: the capability, device, port or role. */
+  what?: string,
+  /** Why, in its maker's words. */
+  why?: string,
+};
+
+/** Kinds of rights. */
+export type RightKind = "new-privileges" | "capability" | "device" | "host-network" | "shared-network" | "open-port" | "role-data" | "identity-keys" | "signer" | "visitor";
 
 /** Role of a session. */
 export type Role = "AppUser" | "Viewer" | "Admin";

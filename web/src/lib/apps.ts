@@ -33,6 +33,28 @@ export function sorted(apps: readonly PackageData[], how: Sorting): PackageData[
   return [...apps].sort(orders[how]);
 }
 
+export interface Group {
+  /** `care`, `busy`, `good`, `idle`, or a category; empty for the rest of them. */
+  key: string;
+  apps: PackageData[];
+}
+
+const PARTS: Record<Tone, string> = { bad: 'care', warn: 'care', busy: 'busy', good: 'good', idle: 'idle' };
+const STATES = ['care', 'busy', 'good', 'idle'];
+
+/** Apps in their order, put together by what they are or by how they are. */
+export function grouped(apps: readonly PackageData[], how: 'state' | 'category'): Group[] {
+  const groups = new Map<string, PackageData[]>();
+  for (const app of apps) {
+    const key = how === 'state' ? PARTS[tone(app.status.state)] : app.manifest.category ?? '';
+    const group = groups.get(key) ?? [];
+    group.push(app);
+    groups.set(key, group);
+  }
+  const rank = (key: string): number => (how === 'state' ? STATES.indexOf(key) : Number(key === ''));
+  return [...groups].map(([key, of]) => ({ key, apps: of })).sort((a, b) => rank(a.key) - rank(b.key) || a.key.localeCompare(b.key));
+}
+
 /** Whether name, id, category or description hold every word of the query. */
 export function matches(query: string, ...texts: (string | null | undefined)[]): boolean {
   const hay = texts.filter(Boolean).join(' ').toLocaleLowerCase();

@@ -1,6 +1,6 @@
-// A gamepad walks the page: the cross moves the focus to what lies in its direction, A presses, B goes back.
+// A gamepad walks the page: the cross moves the focus to what lies in its direction, A presses, B goes back, the shoulders change the place.
 const FOCUSABLE = 'a[href], button:not([disabled]), input:not([disabled]):not([type=hidden]), select, textarea, summary, [tabindex="0"]';
-const BUTTONS = { press: 0, back: 1, up: 12, down: 13, left: 14, right: 15 } as const;
+const BUTTONS = { press: 0, back: 1, before: 4, after: 5, up: 12, down: 13, left: 14, right: 15 } as const;
 type Direction = 'up' | 'down' | 'left' | 'right';
 /** How far a stick must be moved to count. */
 const REACH = 0.6;
@@ -50,8 +50,26 @@ function pressed(pad: Gamepad): Set<string> {
   return new Set([...held, ...stick.filter((name): name is Direction => name !== false)]);
 }
 
+/** A choice goes on to its next one, for a list cannot be opened from here; everything else is clicked. */
+export function press(at: Element | null): void {
+  if (at instanceof HTMLSelectElement) {
+    at.selectedIndex = (at.selectedIndex + 1) % at.options.length;
+    at.dispatchEvent(new Event('input', { bubbles: true }));
+    at.dispatchEvent(new Event('change', { bubbles: true }));
+  } else if (at instanceof HTMLElement) at.click();
+}
+
+/** To the next place of the main navigation, or the one before. */
+function place(by: number): void {
+  if (document.querySelector('[role=dialog], [role=alertdialog]')) return;
+  const places = [...document.querySelectorAll<HTMLElement>('header nav a')];
+  const at = places.findIndex((one) => one.getAttribute('aria-current') === 'page');
+  places[(at + by + places.length) % places.length]?.click();
+}
+
 function obey(name: string): void {
-  if (name === 'press') (document.activeElement as HTMLElement | null)?.click();
+  if (name === 'press') press(document.activeElement);
+  else if (name === 'before' || name === 'after') place(name === 'after' ? 1 : -1);
   else if (name === 'back') {
     const open = document.querySelector('[role=dialog], [role=menu]');
     if (open) document.activeElement?.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true }));

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { Lines } from '@/api/logs';
 import type { PackageData, PlanStep, Setting } from '@/api/types';
-import { doors, framed, front, matches, sorted, verbs } from './apps';
+import { doors, framed, front, grouped, matches, sorted, verbs } from './apps';
+import { unfit } from './fits';
 import { changes, fault, fields } from './form';
 import { bytes, moment, prose, span } from './format';
-import { nextIn } from './gamepad';
+import { nextIn, press } from './gamepad';
 import { leftover, summary } from './plan';
 import { compareVersions, newer } from './version';
 
@@ -86,6 +87,22 @@ describe('apps', () => {
     const names = (how: Parameters<typeof sorted>[1]) => sorted(list, how).map((one) => one.manifest.title).join('');
     expect([names('attention'), names('name'), names('recent')]).toEqual(['dcba', 'abcd', 'abcd']);
   });
+  it('stand in groups, what needs somebody first and the rest last', () => {
+    const of = (state: string, category: string | null) => app({ manifest: { title: state, category, interfaces: {} }, status: { state, since: 1 } });
+    const list = [of('running', 'web'), of('stopped', null), of('failed', 'data'), of('waiting', 'web')];
+    const told = (how: 'state' | 'category') => grouped(list, how).map(({ key, apps }) => `${key}:${apps.length}`);
+    expect(told('state')).toEqual(['care:2', 'good:1', 'idle:1']);
+    expect(told('category')).toEqual(['data:1', 'web:2', ':1']);
+  });
+  it('do not fit for a reason, and are not judged where nothing is known', () => {
+    const needs = (more: object) => ({ needs: { memory_bytes: 1, storage_bytes: null, architectures: [], apps: [], ...more } });
+    const host = { architecture: 'amd64', memory_total_bytes: 4 * 2 ** 30, disk_free_bytes: 2 ** 30 };
+    expect(unfit(needs({ architectures: ['amd64'], storage_bytes: 2 ** 30 }), host)).toBeNull();
+    expect(unfit(needs({ architectures: ['arm64'] }), host)).toContain('amd64');
+    expect(unfit(needs({ memory_bytes: 5 * 2 ** 30 }), host)).toContain('5 GiB');
+    expect(unfit(needs({ storage_bytes: 3 * 2 ** 30 }), host)).toContain('1 GiB are free');
+    expect(unfit(needs({ memory_bytes: 5 * 2 ** 40 }), undefined)).toBeNull();
+  });
   it('are found by every word', () => {
     expect(matches('wo PRESS', 'WordPress', null)).toBe(true);
     expect(matches('word x', 'WordPress')).toBe(false);
@@ -110,6 +127,15 @@ describe('the rest', () => {
   it('lines come whole, whatever the pieces', () => {
     const lines = new Lines();
     expect([lines.push('{"a"'), lines.push(':1}\n\n{"b":'), lines.push('2}\n')]).toEqual([[], ['{"a":1}'], ['{"b":2}']]);
+  });
+  it('a gamepad changes a choice and presses everything else', () => {
+    document.body.innerHTML = '<select><option>a</option><option>b</option></select><button></button>';
+    const [select, button] = [document.querySelector('select') as HTMLSelectElement, document.querySelector('button') as HTMLButtonElement];
+    const seen: string[] = [];
+    select.addEventListener('change', () => seen.push(select.value));
+    button.addEventListener('click', () => seen.push('pressed'));
+    for (const one of [select, select, button, null]) press(one);
+    expect(seen).toEqual(['b', 'a', 'pressed']);
   });
   it('a gamepad goes to what lies next', () => {
     const box = (x: number, y: number) => ({ left: x, right: x + 10, top: y, bottom: y + 10 });

@@ -5,6 +5,7 @@ import { LANGUAGES, type Language, setLanguage } from '@/i18n';
 
 export type Theme = 'auto' | 'light' | 'dark';
 export type Sorting = 'attention' | 'name' | 'recent';
+export type Grouping = 'none' | 'state' | 'category';
 
 const PLACE = 'archipelago.prefs';
 
@@ -12,10 +13,13 @@ interface Prefs {
   theme: Theme;
   language: Language | 'auto';
   sorting: Sorting;
+  grouping: Grouping;
   expert: boolean;
+  /** Keys that do something by themselves. */
+  keys: boolean;
 }
 
-const DEFAULTS: Prefs = { theme: 'auto', language: 'auto', sorting: 'attention', expert: false };
+const DEFAULTS: Prefs = { theme: 'auto', language: 'auto', sorting: 'attention', grouping: 'none', expert: false, keys: true };
 
 function load(): Prefs {
   try {
@@ -35,11 +39,13 @@ export const usePrefs = defineStore('prefs', () => {
   const theme = ref(first.theme);
   const language = ref(first.language);
   const sorting = ref(first.sorting);
+  const grouping = ref(first.grouping);
   const expert = ref(first.expert);
+  const keys = ref(first.keys);
   const tongue = computed<Language>(() => (language.value === 'auto' ? spoken() : language.value));
 
   watchEffect(() => {
-    const prefs: Prefs = { theme: theme.value, language: language.value, sorting: sorting.value, expert: expert.value };
+    const prefs: Prefs = { theme: theme.value, language: language.value, sorting: sorting.value, grouping: grouping.value, expert: expert.value, keys: keys.value };
     try {
       localStorage.setItem(PLACE, JSON.stringify(prefs));
     } catch {
@@ -54,5 +60,5 @@ export const usePrefs = defineStore('prefs', () => {
     setLanguage(tongue.value);
     document.documentElement.lang = tongue.value;
   });
-  return { theme, language, sorting, expert, tongue };
+  return { theme, language, sorting, grouping, expert, keys, tongue };
 });

@@ -30,7 +30,8 @@ impl Containers for SystemHost {
         let mut arrived = (0, 0);
         let pull = self.podman.pull_image(reference, PullPolicy::Missing, PULL_IDLE, |seen| {
             arrived = (seen.done, seen.total);
-            progress(Progress { percent: seen.percent(), text: seen.text });
+            let bytes = (seen.total > 0).then_some([seen.done.min(seen.total), seen.total]);
+            progress(Progress { percent: seen.percent(), text: seen.text, bytes });
         });
         match tokio::time::timeout(deadline, pull).await {
             Ok(Ok(_)) => Ok(()),

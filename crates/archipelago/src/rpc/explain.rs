@@ -12,6 +12,7 @@ use archy_types::{AppState, Cause, Health, Repair, UserError};
 use futures_util::future::join_all;
 
 use super::package::{installed, record};
+use super::rights;
 use super::table::{Answer, Call};
 use crate::app::App;
 use crate::state::map;
@@ -51,6 +52,7 @@ pub(super) async fn explain(app: &App, _: &Call, params: AppParams) -> Answer<Ex
         operation: operation.filter(|operation| operation.error.is_none()),
         services,
         needs: view.manifest.requires.iter().map(|wanted| need(&snapshot, wanted)).collect(),
+        rights: rights::of(&view.manifest),
         needed_by: needed_by(&snapshot, &view),
         notes: view.notes.iter().map(map::finding).collect(),
         last_failed: last_failed(app, &view).await?,

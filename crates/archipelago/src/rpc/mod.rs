@@ -14,6 +14,7 @@ mod package;
 mod plan;
 mod ports;
 mod reply;
+mod rights;
 mod table;
 mod update;
 

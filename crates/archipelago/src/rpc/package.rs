@@ -19,10 +19,11 @@ use archy_store::{Operation, Phase, StepState};
 use archy_types::{Actor, AppId, OperationId, ServiceName, UserError};
 
 use super::table::{Answer, Call};
-use super::{config, ports};
+use super::{config, ports, rights};
 use crate::app::App;
 use crate::catalog::{self, Refusal};
 use crate::net::Peer;
+use crate::pictures;
 
 /// Operations in one answer when no limit is given, and at most.
 const HISTORY: (u32, u32) = (50, 500);
@@ -42,6 +43,10 @@ pub(super) async fn available(app: &App, _: &Call, _: NoParams) -> Answer<Availa
             category: manifest.category.clone(),
             source: if catalog::is_local(&offer) { "local" } else { "bundled" }.to_owned(),
             installed: snapshot.apps.contains_key(&manifest.id),
+            icon: pictures::icon(manifest),
+            screenshots: pictures::screenshots(manifest),
+            needs: rights::needs(manifest),
+            rights: rights::of(manifest),
         }
     });
     let broken = app.catalog.broken().into_iter();

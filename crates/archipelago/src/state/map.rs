@@ -16,6 +16,8 @@ use archy_plan::adopt::Stage;
 use archy_plan::{Check, DesiredState};
 use archy_types::AppState;
 
+use crate::pictures;
+
 /// What links to apps are made of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Links {
@@ -41,7 +43,7 @@ pub fn package(view: &AppView, links: &Links) -> PackageData {
         static_files: StaticFiles {
             license: text(&view.manifest, "license"),
             instructions: text(&view.manifest, "instructions"),
-            icon: text(&view.manifest, "icon"),
+            icon: pictures::icon(&view.manifest),
         },
         installed: Installed { interface_addresses: doors },
         status: view.report.clone(),
@@ -132,6 +134,7 @@ fn operation(operation: &OperationView) -> OperationState {
         steps: operation.step.1,
         text: operation.text.clone(),
         percent: operation.percent,
+        bytes: operation.bytes,
         error: operation.error.clone(),
     }
 }

@@ -89,7 +89,8 @@ pub struct App {
     pub min_platform: Option<String>,
     /// Boot order among apps: smaller starts earlier. Default: 50.
     pub boot_priority: Option<u8>,
-    /// Free-form data for stores: author, website, repo, license, tags, icon. Not checked.
+    /// Free-form data for stores: author, website, repo, license, tags; `icon` and `screenshots` (a list)
+    /// name pictures of the package (SVG, PNG, JPEG, WebP). Not checked.
     pub metadata: serde_json::Map<String, serde_json::Value>,
 }
 

@@ -76,6 +76,7 @@ impl World {
             steps: STEPS,
             text: "Step 1".to_owned(),
             percent: Some(10),
+            bytes: None,
             error: None,
         });
         self.seq += 1;
