@@ -216,6 +216,7 @@ export const de: Catalog = {
   'app.addresses.none': 'Sie hat keine eigene Seite; andere Programme benutzen sie.',
   'app.addresses.stopped': 'Sie antworten, wenn die App läuft.',
   'app.address.lan': 'In deinem Netz',
+  'app.address.public': 'Über den öffentlichen Namen',
   'app.address.tor': 'Tor',
   'app.address.qr': 'QR-Code von {address}',
   'app.address.qr.show': 'QR-Code zeigen',

@@ -215,6 +215,7 @@ export const en = {
   'app.addresses.none': 'It has no page of its own; other programs use it.',
   'app.addresses.stopped': 'They answer when the app runs.',
   'app.address.lan': 'In your network',
+  'app.address.public': 'By the public name',
   'app.address.tor': 'Tor',
   'app.address.qr': 'QR code of {address}',
   'app.address.qr.show': 'Show the QR code',

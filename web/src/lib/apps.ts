@@ -110,6 +110,15 @@ export function doors(app: PackageData, here: Place = location): Door[] {
   return made.sort((a, b) => Number(b.ui) - Number(a.ui));
 }
 
+/** The address under the operator's public name: only where the app gate stands, which has its certificate. */
+export function publicUrl(door: Pick<Door, 'card' | 'url'>, host: string | null): string | null {
+  if (!host || !door.url?.startsWith('https:') || !URL.canParse(door.url)) return null;
+  const url = new URL(door.url);
+  if (url.hostname === host) return null;
+  url.hostname = host;
+  return url.href;
+}
+
 function portOf(app: PackageData, card: InterfaceCard): PortState | undefined {
   return app.ports.find((port) => port.host === card.port && port.protocol === 'tcp');
 }

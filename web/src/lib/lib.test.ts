@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Lines } from '@/api/logs';
 import type { PackageData, PlanStep, Setting } from '@/api/types';
-import { doors, framed, front, grouped, matches, sorted, verbs } from './apps';
+import { doors, framed, front, grouped, matches, publicUrl, sorted, verbs } from './apps';
 import { unfit } from './fits';
 import { changes, fault, fields } from './form';
 import { bytes, moment, prose, span } from './format';
@@ -79,6 +79,12 @@ describe('apps', () => {
     const inside = app({ ports: [{ service: 'main', host: 8080, container: 80, protocol: 'tcp', 'loopback-only': true }], installed: { 'interface-addresses': { main: { 'tor-address': '', 'lan-address': null } } } });
     expect(front(inside, secure)).toBeNull();
     expect(front(inside, { protocol: 'http:', hostname: 'localhost' })?.url).toBe('http://localhost:8080/x');
+  });
+  it('answer under the public name where the gate has its certificate', () => {
+    const [door] = doors(app(), secure);
+    expect(door && [publicUrl(door, 'home.example.org'), publicUrl({ ...door, url: 'https://home.local:8080/x' }, null)]).toEqual([null, null]);
+    expect(door && publicUrl({ ...door, url: 'https://home.local:8080/x' }, 'home.example.org')).toBe('https://home.example.org:8080/x');
+    expect(door && publicUrl({ ...door, url: 'https://home.local:8080/x' }, 'home.local')).toBeNull();
   });
   it('that are no web page have no address to click', () => expect(doors(app({}, { protocol: 'tcp' }), secure)[0]?.url).toBeNull());
   it('that need somebody come first', () => {

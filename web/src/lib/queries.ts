@@ -63,6 +63,10 @@ export function useInfo() {
   return useQuery({ queryKey: ['info'], queryFn: ({ signal }) => rpc('system.info', {}, { signal }), staleTime: 60_000 });
 }
 
+export function useNodeCa() {
+  return useQuery({ queryKey: ['node-ca'], queryFn: ({ signal }) => rpc('system.node-ca', {}, { signal }), staleTime: 60_000 });
+}
+
 export function useDoctor() {
   return useQuery({ queryKey: ['doctor'], queryFn: ({ signal }) => rpc('system.doctor', {}, { signal }), staleTime: 60_000 });
 }
