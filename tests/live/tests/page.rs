@@ -10,6 +10,7 @@ use archy_live::Stand;
 use xtask::cache::{Cache, recipe_hash};
 use xtask::node::preflight::{find, tools};
 use xtask::sh::{self, Cmd, wait_until};
+use xtask::web::Tools;
 use xtask::workspace;
 
 /// Names that the browser has.
@@ -30,22 +31,22 @@ const NPM_LIMIT: Duration = Duration::from_secs(180);
 
 #[test]
 fn the_page_serves_a_person() -> anyhow::Result<()> {
-    let browser = match programs() {
-        Ok(browser) => browser,
+    let (browser, tools) = match programs() {
+        Ok(programs) => programs,
         Err(error) => {
             sh::say(&format!("the page was not tested in a browser: {error:#}"));
             return Ok(());
         }
     };
     let cache = Cache::locate()?;
-    let script = script(&cache)?;
+    let script = script(&cache, &tools)?;
     let _one_at_a_time = cache.lock("page-test")?;
     let dir = cache.dir("page-test")?;
     fs::remove_dir_all(&dir)?;
     fs::create_dir_all(&dir)?;
     let stand = Stand::new("page")?;
     let address = format!("https://{}/", stand.ip());
-    let cmd = Cmd::new("node").arg(&script).arg(&address).arg(&dir).arg(&browser);
+    let cmd = tools.cmd("node").arg(&script).arg(&address).arg(&dir).arg(&browser);
     drive(&stand, &dir, &cmd.limit(SCRIPT_LIMIT))?;
     pictures(&dir)
 }
@@ -133,17 +134,17 @@ fn garden(stand: &Stand) -> anyhow::Result<()> {
 }
 
 /// The browser, installed with what else is missing where that is possible.
-fn programs() -> anyhow::Result<PathBuf> {
+fn programs() -> anyhow::Result<(PathBuf, Tools)> {
     let known = || BROWSERS.iter().find_map(|name| find(name));
-    xtask::web::tools()?;
+    let node = xtask::web::tools()?;
     if known().is_none() {
         tools(&[("chromium", "chromium")])?;
     }
-    known().context("no browser")
+    Ok((known().context("no browser")?, node))
 }
 
 /// The script with its driver, in a directory of the cache that belongs to its lock file.
-fn script(cache: &Cache) -> anyhow::Result<PathBuf> {
+fn script(cache: &Cache, node: &Tools) -> anyhow::Result<PathBuf> {
     let from = workspace::root().join("web/e2e");
     let lock = fs::read(from.join("package-lock.json"))?;
     let _held = cache.lock("page-script")?;
@@ -152,7 +153,7 @@ fn script(cache: &Cache) -> anyhow::Result<PathBuf> {
         fs::copy(from.join(file), dir.join(file)).with_context(|| format!("copying {file}"))?;
     }
     if !dir.join("node_modules/.package-lock.json").is_file() {
-        let npm = Cmd::new("npm").args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
+        let npm = node.cmd("npm").args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
         sh::step("npm ci for the browser's driver", || npm.dir(&dir).limit(NPM_LIMIT).run())?;
     }
     Ok(dir.join("page.js"))
