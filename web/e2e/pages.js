@@ -8,14 +8,16 @@ import { DESKTOP, PHONE, open, still, views } from './browser.js';
 /** Addresses with what must be there before the page is judged. */
 export const pages = (app, offer) => [
   ['apps', '/', 'li[data-key]'],
-  ['app', `/apps/${app}`, 'dl'],
+  ['app', `/apps/${app}`, '[data-chart]'],
   ['app-log', `/apps/${app}/log`, '[data-log]'],
   ['app-settings', `/apps/${app}/settings`, '#content form, #content h2'],
   ['app-history', `/apps/${app}/history`, '#content details'],
   ['discover', '/discover', 'li[data-key]'],
   ['offer', `/discover/${offer}`, '[data-plan] ol'],
-  ['system', '/system', 'dl'],
+  ['system', '/system', '[data-chart]'],
   ['system-health', '/system/health', '#content details'],
+  ['system-notices', '/system/notices', '#webhook-url'],
+  ['system-log', '/system/log', '[data-log] div'],
   ['system-activity', '/system/activity', '#content details'],
   ['system-identities', '/system/identities', '[data-node-identity] li'],
   ['system-access', '/system/access', '[data-sessions] li'],

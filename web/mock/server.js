@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { WebSocketServer } from 'ws';
 import * as data from './data.js';
 import * as identities from './identities.js';
+import * as figures from './figures.js';
+import * as notices from './notices.js';
 
 const port = Number(process.argv[2] ?? 8790);
 const PASSWORD = 'correct horse';
@@ -65,8 +67,10 @@ const settled = (id, how) => {
 };
 const accepted = (id, status) => ({ package_id: id, status, operation });
 
+state.unread = owned ? notices.first : 0;
 const methods = {
   ...identities.methods,
+  ...notices.methods((unread) => { state.unread = unread; change({ op: 'replace', path: '/unread', value: unread }); }),
   'auth.isSetup': () => owned, 'auth.isOnboardingComplete': () => owned,
   'system.get-hostname': () => ({ hostname: 'home', mdns: 'home.local' }),
   'server.get-state': () => ({ seq, data: state }),
@@ -95,6 +99,7 @@ const methods = {
   'system.info': () => data.info, 'system.doctor': async () => { await wait(400); return data.doctor(); },
   'system.mend': ({ fixes }) => ({ mends: fixes.map((fix) => ({ fix, text: 'Done.' })) }),
   'system.support': () => ({ files: [{ name: 'doctor.txt', about: 'all checks', text: 'ok\n', cut: false }] }),
+  'package.metrics': figures.ofApp, 'system.metrics': figures.ofNode,
   'system.stats': () => ({ at: Date.now(), cpu_percent: 14 + 9 * Math.sin(Date.now() / 9e3) + 4 * Math.random(), cpu_count: 4, load: [0.42, 0.38, 0.31], memory_total_bytes: 16.6e9, memory_available_bytes: 9.1e9 + 1e8 * Math.sin(Date.now() / 2e4), disk_total_bytes: 128e9, disk_free_bytes: 6.5e9, uptime_seconds: 912_345 }),
   'auth.changePassword': () => null,
   'auth.whoami': () => ({ user: process.env.MOCK_GUEST ? 'ann' : 'owner', role: process.env.MOCK_GUEST ? 'AppUser' : 'Admin', apps: null }),

@@ -31,3 +31,33 @@ self.addEventListener('fetch', (event) => {
     );
   }
 });
+
+// A message of the node's: what needs attention. The text was encrypted for this browser.
+self.addEventListener('push', (event) => {
+  let told = {};
+  try {
+    told = event.data?.json() ?? {};
+  } catch {
+    // a message that cannot be read is still a message
+  }
+  event.waitUntil(self.registration.showNotification(String(told.title ?? 'Archipelago'), {
+    body: told.body ? String(told.body) : undefined,
+    tag: told.tag ? String(told.tag) : undefined,
+    icon: '/icon-192.png',
+    data: { path: String(told.path ?? '') },
+  }));
+});
+
+// Opens what it is about: an open page goes there, else a new one is opened.
+self.addEventListener('notificationclick', (event) => {
+  event.notification.close();
+  const path = event.notification.data?.path ?? '';
+  // only this dashboard's own places
+  const url = new URL(/^\/(apps|system)\b/.test(path) ? path : '/system/notices', location.origin).href;
+  event.waitUntil(
+    self.clients.matchAll({ type: 'window' }).then((pages) => {
+      const page = pages.find((one) => 'navigate' in one);
+      return page ? page.navigate(url).then((there) => (there ?? page).focus()) : self.clients.openWindow(url);
+    }),
+  );
+});

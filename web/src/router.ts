@@ -29,6 +29,8 @@ export const router = createRouter({
       children: [
         { path: '', name: 'system', component: () => import('./features/system/Overview.vue') },
         { path: 'health', name: 'health', component: () => import('./features/system/Health.vue') },
+        { path: 'notices', name: 'notices', component: () => import('./features/system/Notices.vue') },
+        { path: 'log', name: 'node-log', component: () => import('./features/system/Log.vue') },
         { path: 'activity', name: 'activity', component: () => import('./features/system/Activity.vue') },
         { path: 'identities', name: 'identities', component: () => import('./features/identities/Identities.vue') },
         { path: 'access', name: 'access', component: () => import('./features/system/Access.vue') },

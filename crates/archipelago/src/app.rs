@@ -16,8 +16,11 @@ use crate::auth::{Audit, Limiter, Pending, Sessions, TokenFile, UserFile, passke
 use crate::catalog::Catalog;
 use crate::clock;
 use crate::config::Config;
+use crate::connect;
 use crate::guard::{self, Doubt};
+use crate::metrics::{Metrics, Roots};
 use crate::net::certs::Certs;
+use crate::notify::Desk;
 use crate::recovery::Opened;
 use crate::rpc::errors::Masks;
 use crate::sources::Backends;
@@ -63,6 +66,10 @@ pub struct App {
     pub hub: Arc<Hub>,
     /// Processor, memory and disk use.
     pub stats: StatsCache,
+    /// The same over time, and that of apps.
+    pub metrics: Metrics,
+    /// What needs attention, and where the owner is told of it.
+    pub notify: Desk,
     /// Paths that errors must not show to the network.
     pub masks: Masks,
     /// Places for subscriptions.
@@ -102,6 +109,18 @@ async fn server_info(store: &Store, hostname: &str) -> Result<ServerInfo, UserEr
     })
 }
 
+/// The measures that the last run of the daemon kept.
+fn metrics(config: &Config) -> Metrics {
+    let roots = Roots {
+        user_cgroup: connect::user_cgroup(config.uid),
+        proc: "/proc".into(),
+        sys: "/sys".into(),
+    };
+    let paths = &config.paths;
+    let dirs = vec![paths.data_dir.clone(), paths.state_dir.clone(), "/".into()];
+    Metrics::open(paths.state_dir.join("metrics.json"), roots, dirs)
+}
+
 impl App {
     /// Reads what is durable and puts it together.
     ///
@@ -138,6 +157,8 @@ impl App {
             tokio::task::block_in_place(|| (TokenFile::load(&data_dir), Audit::open(&data_dir)));
         let catalog = Catalog::new(config.paths.apps_dirs.clone());
         let masks = Masks::new(&config.paths);
+        let (metrics, notify) =
+            tokio::task::block_in_place(|| (metrics(&config), Desk::open(&data_dir)));
         Ok(Arc::new(Self {
             config,
             backends,
@@ -154,6 +175,8 @@ impl App {
             catalog,
             hub: Arc::new(hub),
             stats: StatsCache::default(),
+            metrics,
+            notify,
             masks,
             sockets: Arc::new(Semaphore::new(MAX_SOCKETS)),
             stop,

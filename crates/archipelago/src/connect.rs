@@ -89,7 +89,6 @@ pub async fn connect(
 /// Where things are on this host.
 pub(crate) fn host_config(config: &Config) -> HostConfig {
     let paths = config.paths.clone();
-    let uid = config.uid;
     HostConfig {
         data_dir: paths.data_dir,
         secrets_dir: paths.secrets_dir,
@@ -99,9 +98,7 @@ pub(crate) fn host_config(config: &Config) -> HostConfig {
         podman_program: paths.podman_program,
         generator: paths.generator,
         runtime_dir: paths.runtime_dir,
-        user_cgroup: PathBuf::from(format!(
-            "/sys/fs/cgroup/user.slice/user-{uid}.slice/user@{uid}.service"
-        )),
+        user_cgroup: user_cgroup(config.uid),
         health_probe: paths.health_probe,
         hook_files_dir: paths.hook_files_dir,
         host_ip: config.naming.host_ip,
@@ -109,4 +106,9 @@ pub(crate) fn host_config(config: &Config) -> HostConfig {
         role_defaults: config.naming.role_defaults.clone(),
         keep_snapshots: config.keep_snapshots,
     }
+}
+
+/// Cgroup of a user's manager.
+pub(crate) fn user_cgroup(uid: u32) -> PathBuf {
+    PathBuf::from(format!("/sys/fs/cgroup/user.slice/user-{uid}.slice/user@{uid}.service"))
 }

@@ -20,7 +20,7 @@ use crate::net::serve::{Limits, Server};
 use crate::net::{mdns, redirect, unix};
 use crate::recovery::Opened;
 use crate::sources::Backends;
-use crate::{clock, web};
+use crate::{clock, metrics, notify, web};
 
 /// Time for the engine to reach a safe point.
 const ENGINE_DEADLINE: Duration = Duration::from_secs(20);
@@ -87,6 +87,8 @@ impl Daemon {
         let plain = Server::new(plain, limits, stop, tasks.clone());
         bound.http.into_iter().for_each(|listener| plain.http(listener));
         lifecycle::spawn(&app, certs.clone(), &tasks);
+        metrics::spawn(&app, &tasks);
+        notify::spawn(&app, &tasks);
         app_gate::spawn(&app, certs.as_ref(), &tasks);
         mdns::spawn(&app, &tasks);
         for address in &https {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use archy_engine::Handle;
 use archy_engine::ports::ExecOutput;
 use archy_plan::Known;
-use archy_types::UserError;
+use archy_types::{AppId, Generation, Timestamp, UserError};
 use futures_util::future::BoxFuture;
 
 use crate::app_gate::Standing;
@@ -45,10 +45,42 @@ pub struct SystemFacts {
     pub cgroup_controllers: Known<Vec<String>>,
 }
 
+/// A copy of an app's data from before an update.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotFact {
+    /// Generation of the update.
+    pub generation: Generation,
+    /// When it was made.
+    pub taken: Timestamp,
+    /// Until when it is kept.
+    pub expires: Timestamp,
+    /// Bytes of the data.
+    pub bytes: u64,
+    /// Version that the update brought.
+    pub before_version: String,
+    /// It was put back before.
+    pub restored: bool,
+}
+
 /// Tells about the host.
 pub trait SystemSource: Send + Sync + 'static {
     /// The facts; each with its own deadline.
     fn facts(&self) -> BoxFuture<'_, SystemFacts>;
+
+    /// Bytes of an app's data directory; nought when there is none.
+    ///
+    /// # Errors
+    /// It cannot be measured, or the deadline passed.
+    fn data_bytes<'a>(&'a self, app: &'a AppId) -> BoxFuture<'a, Result<u64, UserError>>;
+
+    /// The whole snapshots of an app's data.
+    ///
+    /// # Errors
+    /// Their directory cannot be read.
+    fn snapshots<'a>(
+        &'a self,
+        app: &'a AppId,
+    ) -> BoxFuture<'a, Result<Vec<SnapshotFact>, UserError>>;
 }
 
 /// Everything behind the server.

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use archy_api::doctor::{SupportFile, SupportParams};
 use archy_types::doctor::Check;
-use archy_types::{Redactor, Timestamp, UserError};
+use archy_types::{Redactor, Secret, Timestamp, UserError};
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -31,7 +31,7 @@ const RECORDS: usize = 200;
 /// # Errors
 /// The secrets or the store cannot be read.
 pub async fn files(app: &App, params: SupportParams) -> Result<Vec<SupportFile>, UserError> {
-    let secrets = app.backends.survey.secrets().await?;
+    let secrets = secrets(app).await?;
     let mut redactor = Redactor::new(&secrets);
     if params.anonymous == Some(true) {
         redactor = anonymous(app, redactor);
@@ -58,6 +58,16 @@ pub async fn files(app: &App, params: SupportParams) -> Result<Vec<SupportFile>,
         bundle.add(&format!("journal/{name}.log"), "lines of the journal", &text);
     }
     Ok(bundle.files)
+}
+
+/// Everything that must be struck out.
+///
+/// # Errors
+/// The secrets cannot be read.
+pub async fn secrets(app: &App) -> Result<Vec<Secret>, UserError> {
+    let mut secrets = app.backends.survey.secrets().await?;
+    secrets.extend(app.notify.secrets());
+    Ok(secrets)
 }
 
 /// A bundle that grows up to its limit.

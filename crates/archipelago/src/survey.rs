@@ -122,6 +122,19 @@ pub struct BuiltImages {
     pub deployed: BTreeSet<String>,
 }
 
+/// A line of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalLine {
+    /// When.
+    pub at: archy_types::Timestamp,
+    /// Nought is the gravest (syslog(3)).
+    pub priority: u8,
+    /// Part of the program.
+    pub target: String,
+    /// What it says.
+    pub text: String,
+}
+
 /// Looks closer, and mends.
 pub trait SurveySource: Send + Sync + 'static {
     /// The look; each part has its own deadline.
@@ -151,6 +164,17 @@ pub trait SurveySource: Send + Sync + 'static {
     fn remove_image<'a>(&'a self, reference: &'a str) -> BoxFuture<'a, Result<(), UserError>>;
     /// The last lines of the journal: of the daemon, and of the user manager.
     fn journal(&self, lines: u32) -> BoxFuture<'_, Vec<(String, String)>>;
+    /// The last lines of the daemon's own log, oldest first, of these only the ones since a moment
+    /// and of a priority up to this one (syslog(3)). Secrets are still in them.
+    ///
+    /// # Errors
+    /// The journal does not answer.
+    fn daemon_log(
+        &self,
+        lines: u32,
+        since: Option<archy_types::Timestamp>,
+        priority: u8,
+    ) -> BoxFuture<'_, Result<Vec<JournalLine>, UserError>>;
     /// Values of all secrets, to strike them out of texts.
     ///
     /// # Errors

@@ -139,7 +139,7 @@ fn disk(path: &Path) -> Option<(u64, u64)> {
 }
 
 /// Total and available bytes.
-fn memory(meminfo: &str) -> Option<(u64, u64)> {
+pub(crate) fn memory(meminfo: &str) -> Option<(u64, u64)> {
     let field = |name: &str| {
         let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
         let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
@@ -155,7 +155,7 @@ pub(crate) fn writable(dir: &Path) -> bool {
 }
 
 /// Busy and total time of all cores, from the first line of `/proc/stat`.
-fn cpu_times(stat: &str) -> Option<(u64, u64)> {
+pub(crate) fn cpu_times(stat: &str) -> Option<(u64, u64)> {
     let fields = stat.lines().next()?.strip_prefix("cpu ")?;
     let times: Vec<u64> = fields.split_whitespace().filter_map(|n| n.parse().ok()).collect();
     let total = times.iter().take(8).sum();

@@ -562,6 +562,47 @@ pub const ERRORS: &[ErrorInfo] = &[
     info("signer-login-expired", "The login with a signer took too long.", "Begin again."),
     info("signer-login-invalid", "The signed event does not fit the login.", "Begin again."),
     info(
+        "journal-silent",
+        "The journal does not answer.",
+        "`journalctl -u archipelago` on the node shows the same.",
+    ),
+    info(
+        "notify-mail-deadline",
+        "The mail server did not take the mail in time.",
+        "Check host and port.",
+    ),
+    info(
+        "notify-mail-invalid",
+        "The settings for mails do not fit together.",
+        "Your mail provider tells host, port and user for outgoing mail.",
+    ),
+    info(
+        "notify-mail-refused",
+        "The mail server does not take the mail, or is not who it should be.",
+        "Check host, port, user and password; port 465 is for TLS, 587 for STARTTLS.",
+    ),
+    info("notify-mail-tls", "TLS cannot be used for mails.", "Check the server's name."),
+    info(
+        "notify-off",
+        "This way to the owner is not set up.",
+        "Fill in where to, switch it on, and save.",
+    ),
+    info(
+        "notify-push-invalid",
+        "The browser's subscription does not fit.",
+        "Subscribe again on the page.",
+    ),
+    info(
+        "notify-push-key",
+        "The node's key for browsers cannot be read.",
+        "Report it with a support bundle.",
+    ),
+    info(
+        "notify-url-invalid",
+        "A webhook goes to a whole http:// or https:// address.",
+        "Write no user name and password into it.",
+    ),
+    info(
         "internal",
         "The daemon failed; the journal has the chain under `log_id`.",
         "`journalctl -u archipelago` shows it; please report it.",

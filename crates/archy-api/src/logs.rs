@@ -96,3 +96,70 @@ pub struct LogsResult {
     /// Lines, oldest first.
     pub lines: Vec<LogLine>,
 }
+
+/// How grave a line of the daemon's is.
+#[derive(
+    Debug,
+    Default,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    TS,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Something does not work.
+    Error,
+    /// Something works with a loss.
+    Warning,
+    /// What happens.
+    #[default]
+    Info,
+    /// For those who look for a fault.
+    Debug,
+}
+
+/// The most lines of the daemon's log that one call may ask for.
+pub const MAX_NODE_LINES: u32 = 5_000;
+
+/// Parameters of `system.logs`.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+#[ts(optional_fields)]
+pub struct NodeLogsParams {
+    /// So many of the last lines: 100 when absent, at most 5,000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<u32>,
+    /// Only lines since (milliseconds since 1970).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<i64>,
+    /// Only these and graver ones; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<LogLevel>,
+}
+
+/// One line of the daemon's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct NodeLogLine {
+    /// When (milliseconds since 1970).
+    pub ts: i64,
+    /// How grave.
+    pub level: LogLevel,
+    /// Part of the daemon.
+    pub part: String,
+    /// The text; secrets are struck out.
+    pub line: String,
+}
+
+/// Result of `system.logs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct NodeLogsResult {
+    /// Lines, oldest first.
+    pub lines: Vec<NodeLogLine>,
+}

@@ -8,8 +8,8 @@ use crate::access::{Access, Role};
 use crate::document::TypeScript;
 use crate::rpc::NoParams;
 use crate::{
-    auth, container, doctor, door, explain, gate, health, identity, logs, node, package, server,
-    system, users,
+    auth, container, doctor, door, explain, gate, health, identity, logs, metrics, node, notify,
+    package, server, system, users,
 };
 
 /// A method of the API.
@@ -232,6 +232,9 @@ methods! {
     /// Gives the last log lines of an app.
     PackageLogs = "package.logs" (logs::LogsParams) -> logs::LogsResult,
         Access::read(Role::Admin);
+    /// Lists the copies of an app's data from before its updates, and what one can go back to.
+    PackageSnapshots = "package.snapshots" (package::AppParams) -> package::SnapshotsResult,
+        Access::read(Role::Viewer);
     /// Gives the journal of operations, newest first.
     PackageHistory = "package.history" (package::HistoryParams) -> package::HistoryResult,
         Access::read(Role::Viewer);
@@ -244,6 +247,9 @@ methods! {
     /// Changes settings and restarts the app if needed.
     PackageConfigSet = "package.config.set" (package::SetConfigParams) -> package::AcceptedResult,
         Access::write(Role::Admin);
+    /// Gives an app's processor, memory, disk and network use over time.
+    PackageMetrics = "package.metrics" (metrics::MetricsParams) -> metrics::MetricsResult,
+        Access::read(Role::Viewer);
     /// Runs a command in an app's container.
     PackageExec = "package.exec" (package::ExecParams) -> package::ExecResult,
         Access::write(Role::Admin);
@@ -259,11 +265,17 @@ methods! {
         Access::read(Role::AppUser);
     /// Gives processor, memory and disk use.
     SystemStats = "system.stats" (NoParams) -> system::SystemStats, Access::read(Role::Viewer);
+    /// Gives the node's processor, memory, disks, network and temperatures over time.
+    SystemMetrics = "system.metrics" (metrics::NodeMetricsParams) -> metrics::MetricsResult,
+        Access::read(Role::Viewer);
     /// Checks host, Podman, systemd, store, certificates, space, clock and units; each with a mend.
     SystemDoctor = "system.doctor" (NoParams) -> doctor::DoctorReport, Access::read(Role::Admin);
     /// Applies mends that lose nothing; says what was done.
     SystemMend = "system.mend" (doctor::MendParams) -> doctor::MendResult,
         Access::write(Role::Admin);
+    /// Gives the last lines of the daemon's own log, secrets struck out.
+    SystemLogs = "system.logs" (logs::NodeLogsParams) -> logs::NodeLogsResult,
+        Access::read(Role::Admin);
     /// Gives the files of a support bundle, secrets struck out.
     SystemSupport = "system.support" (doctor::SupportParams) -> doctor::SupportResult,
         Access::write(Role::Admin);
@@ -273,6 +285,26 @@ methods! {
     /// Issues the node's certificate anew; the authority stays.
     SystemNodeCaGenerate = "system.node-ca.generate" (NoParams) -> door::NodeCa,
         Access::write(Role::Admin).rate(5, 300);
+
+    /// Lists what needs attention and what did, newest first.
+    NotifyList = "notify.list" (NoParams) -> notify::AttentionList, Access::read(Role::Viewer);
+    /// Notes that entries of the list were read, or are to be read again.
+    NotifyMark = "notify.mark" (notify::MarkParams) -> notify::AttentionList,
+        Access::write(Role::Admin);
+    /// Gives where the owner is told of what; secrets are not in it.
+    NotifyGet = "notify.settings" (NoParams) -> notify::NotifySettings, Access::read(Role::Admin);
+    /// Changes where the owner is told of what.
+    NotifySet = "notify.set" (notify::NotifySetParams) -> notify::NotifySettings,
+        Access::write(Role::Admin).rate(30, 300);
+    /// Sends a test and waits for what becomes of it.
+    NotifyTest = "notify.test" (notify::NotifyTestParams) -> (),
+        Access::write(Role::Admin).rate(10, 300);
+    /// Adds a browser that gets messages, or takes its new keys.
+    NotifyPushAdd = "notify.push.add" (notify::PushAddParams) -> notify::NotifySettings,
+        Access::write(Role::Admin).rate(10, 300);
+    /// Takes a browser away.
+    NotifyPushRemove = "notify.push.remove" (notify::PushRemoveParams) -> notify::NotifySettings,
+        Access::write(Role::Admin);
 
     /// Says where the app gate stands, and which ports are reached past it.
     GateStatus = "gate.status" (NoParams) -> gate::GateStatus, Access::read(Role::Viewer);

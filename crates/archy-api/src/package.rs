@@ -612,3 +612,44 @@ pub struct BrokenManifest {
     /// What is wrong.
     pub error: UserError,
 }
+
+/// Result of `package.snapshots`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct SnapshotsResult {
+    /// Copies of the app's data, newest first.
+    pub snapshots: Vec<SnapshotRecord>,
+    /// What `package.rollback` goes back to; null when there is nothing.
+    pub previous: Option<PreviousVersion>,
+}
+
+/// A copy of an app's data, made before an update.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct SnapshotRecord {
+    /// Generation of the update that it was made before.
+    pub generation: u64,
+    /// When it was made (milliseconds since 1970).
+    pub taken: i64,
+    /// Until when it is kept (milliseconds since 1970).
+    pub expires: i64,
+    /// Bytes of the data.
+    pub bytes: u64,
+    /// Version that the data is of; null when that is not known any more.
+    pub version: Option<String>,
+    /// Version that the update brought.
+    pub before_version: String,
+    /// `package.rollback` puts it back.
+    pub goes_back: bool,
+    /// It was put back before.
+    pub restored: bool,
+}
+
+/// What an app was before its last update.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, TS)]
+pub struct PreviousVersion {
+    /// Its version.
+    pub version: String,
+    /// When it was replaced (milliseconds since 1970).
+    pub replaced: i64,
+    /// Until when one can go back (milliseconds since 1970).
+    pub until: i64,
+}

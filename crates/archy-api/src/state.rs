@@ -26,6 +26,9 @@ pub struct StateData {
     /// that was rebuilt, a clock that jumped.
     #[serde(default)]
     pub notices: Vec<Notice>,
+    /// How many entries of `notify.list` nobody has read.
+    #[serde(default)]
+    pub unread: u32,
 }
 
 /// Something that the owner should know of the node as a whole.

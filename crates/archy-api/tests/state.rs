@@ -32,10 +32,11 @@ fn keys() {
         observed_at: 3,
         stale_because: None,
         notices: Vec::new(),
+        unread: 0,
     };
     assert_eq!(
         serde_json::to_value(data).unwrap(),
-        json!({"package-data": {}, "observed-at": 3, "stale-because": null, "notices": [],
+        json!({"package-data": {}, "observed-at": 3, "stale-because": null, "notices": [], "unread": 0,
             "server_info": {"name": "Home", "version": "", "hostname": ""}})
     );
     let addresses = InterfaceAddresses {

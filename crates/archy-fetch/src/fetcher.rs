@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use archy_types::Digest;
 use bytes::Bytes;
-use http::{HeaderMap, Request, header};
+use http::{HeaderMap, Method, Request, header};
 use http_body_util::Full;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -125,16 +125,58 @@ impl Fetcher {
         Err(FetchError::Redirects { url: first.to_owned(), limit: limits.max_redirects })
     }
 
+    /// Sends `body` to `url`. A redirect is no success: what was meant for one place goes to no
+    /// other. Of the answer only the status counts.
+    ///
+    /// # Errors
+    /// [`FetchError`]: everything but a 2xx answer within the deadline is one.
+    pub async fn post(
+        &self,
+        url: &str,
+        headers: &HeaderMap,
+        body: Bytes,
+        deadline: Duration,
+    ) -> Result<(), FetchError> {
+        let send = async {
+            let url = Url::parse(url)?;
+            let answer = self.send(&url, Method::POST, headers, body, None).await?;
+            match answer.status {
+                status if status.is_success() => Ok(()),
+                status => Err(FetchError::Status { url: url.to_string(), status: status.as_u16() }),
+            }
+        };
+        let late = || FetchError::Deadline {
+            url: url.to_owned(),
+            millis: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
+        };
+        tokio::time::timeout(deadline, send).await.map_err(|_| late())?
+    }
+
     async fn one(&self, url: &Url, max_bytes: u64) -> Result<Answer, FetchError> {
+        self.send(url, Method::GET, &HeaderMap::new(), Bytes::new(), Some(max_bytes)).await
+    }
+
+    /// One request; the body of a good answer is read up to `max_bytes`, or not at all.
+    async fn send(
+        &self,
+        url: &Url,
+        method: Method,
+        headers: &HeaderMap,
+        body: Bytes,
+        max_bytes: Option<u64>,
+    ) -> Result<Answer, FetchError> {
         let text = url.to_string();
-        let request = Request::get(url.target())
+        let mut request = Request::builder()
+            .method(method)
+            .uri(url.target())
             .header(header::HOST, url.authority())
             .header(header::USER_AGENT, &self.user_agent)
             .header(header::ACCEPT, "*/*")
             .header(header::ACCEPT_ENCODING, "identity")
             .header(header::CONNECTION, "close")
-            .body(Full::default())
+            .body(Full::new(body))
             .map_err(|error| FetchError::Url { url: text.clone(), reason: error.to_string() })?;
+        request.headers_mut().extend(headers.clone());
         let connector = match (&self.tls, url.secure) {
             (None, true) => {
                 let reason = "no trusted roots were configured".to_owned();
@@ -146,8 +188,8 @@ impl Fetcher {
         let stream = TcpStream::connect((url.host.as_str(), url.port)).await.map_err(|error| {
             FetchError::Connect { host: url.endpoint(), reason: error.to_string() }
         })?;
-        let (size, wanted) =
-            (Size::AtMost(max_bytes), |status: http::StatusCode| status.is_success());
+        let size = Size::AtMost(max_bytes.unwrap_or(0));
+        let wanted = |status: http::StatusCode| max_bytes.is_some() && status.is_success();
         let Some(connector) = connector else {
             return connection::exchange(stream, request, &text, size, wanted).await;
         };
@@ -169,9 +211,18 @@ fn is_redirect(status: http::StatusCode) -> bool {
 /// # Errors
 /// [`FetchError::Tls`] when there is no certificate in it.
 pub fn tls_config(roots_pem: &[u8]) -> Result<Arc<ClientConfig>, FetchError> {
+    tls_config_of(CertificateDer::pem_slice_iter(roots_pem).filter_map(Result::ok))
+}
+
+/// The same with certificates that were read.
+///
+/// # Errors
+/// [`FetchError::Tls`] when there is none.
+pub fn tls_config_of<'a>(
+    certificates: impl IntoIterator<Item = CertificateDer<'a>>,
+) -> Result<Arc<ClientConfig>, FetchError> {
     let failed = |reason: String| FetchError::Tls { host: "any host".to_owned(), reason };
     let mut roots = RootCertStore::empty();
-    let certificates = CertificateDer::pem_slice_iter(roots_pem).filter_map(Result::ok);
     // A system's bundle may have old roots that cannot be read; the others count.
     let (added, _) = roots.add_parsable_certificates(certificates);
     if added == 0 {

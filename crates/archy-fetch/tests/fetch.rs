@@ -180,6 +180,23 @@ async fn https_needs_a_trusted_name() {
 }
 
 #[tokio::test]
+async fn what_is_sent_goes_to_one_place() {
+    let address = start().await;
+    let post = async |path: &str| {
+        let (headers, body) = (http::HeaderMap::new(), Bytes::from_static(b"{}"));
+        let deadline = Duration::from_millis(500);
+        plain().post(&format!("http://{address}{path}"), &headers, body, deadline).await
+    };
+    assert_eq!(post("/echo").await, Ok(()));
+    // of an answer only the status counts
+    assert_eq!(post("/endless").await, Ok(()));
+    assert_eq!(post("/packed").await, Ok(()));
+    assert!(matches!(post("/to-ok").await, Err(FetchError::Status { status: 302, .. })));
+    assert!(matches!(post("/nothing").await, Err(FetchError::Status { status: 404, .. })));
+    assert!(matches!(post("/hangs").await, Err(FetchError::Deadline { .. })));
+}
+
+#[tokio::test]
 async fn nobody_there_is_told_and_may_be_tried_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -113,6 +113,41 @@ export type AppParams = {
 /** State of an app as people see it. Transient ones carry a deadline in their report. */
 export type AppState = "installing" | "starting" | "running" | "unhealthy" | "waiting" | "stopping" | "stopped" | "failed" | "updating" | "removing" | "unknown";
 
+/** Something that needs, or needed, attention. */
+export type Attention = {
+  /** Its number; it grows. */
+  id: number,
+  /** What it is about. */
+  kind: AttentionKind,
+  /** Weight. */
+  severity: Severity,
+  /** The app, when it is about one. */
+  app: string | null,
+  /** What it is about in a few words: the app's title, the check's name. */
+  title: string,
+  /** One sentence. */
+  text: string,
+  /** What to do about it. */
+  mend: string | null,
+  /** When it began (milliseconds since 1970). */
+  since: number,
+  /** When it was over; null while it lasts. */
+  ended: number | null,
+  /** Somebody has seen it. */
+  read: boolean,
+};
+
+/** What an attention is about. */
+export type AttentionKind = "app-failed" | "app-unhealthy" | "update-available" | "update-rolled-back" | "disk" | "certificate" | "doctor" | "node";
+
+/** Result of `notify.list`. */
+export type AttentionList = {
+  /** Newest first. */
+  entries: Array<Attention>,
+  /** How many were not read yet. */
+  unread: number,
+};
+
 /** Something that somebody did, or was refused. */
 export type AuditEntry = {
   /** Its number: a later one has a greater. */
@@ -415,6 +450,16 @@ export type Decrypted = {
   plaintext: Hidden,
 };
 
+/** How a channel fared last. */
+export type Delivered = {
+  /** The channel. */
+  channel: NotifyChannel,
+  /** When (milliseconds since 1970). */
+  at: number,
+  /** Why it failed; null when it went well. */
+  error: string | null,
+};
+
 /** What an app is. */
 export type Description = {
   /** First sentence. */
@@ -475,6 +520,26 @@ export type DoctorReport = {
   at: number,
   /** The checks, by area. */
   checks: Array<HostCheck>,
+};
+
+/** Where mails go. */
+export type EmailSettings = {
+  /** It is used. */
+  on: boolean,
+  /** Name of the mail server. */
+  host: string,
+  /** Its port. */
+  port: number,
+  /** How. */
+  security: MailSecurity,
+  /** Who the node is there; empty where no login is needed. */
+  user: string,
+  /** A password is stored. It is never given back. */
+  has_password: boolean,
+  /** Sender. */
+  from: string,
+  /** Receivers. */
+  to: Array<string>,
 };
 
 /** Result of encrypting. */
@@ -933,6 +998,9 @@ export type LogFrame = LogLine | {
   error: UserError,
 };
 
+/** How grave a line of the daemon's is. */
+export type LogLevel = "error" | "warning" | "info" | "debug";
+
 /** One line. */
 export type LogLine = {
   /** When (milliseconds since 1970); nought when the source did not tell. */
@@ -985,6 +1053,9 @@ export type LogsResult = {
   /** Lines, oldest first. */
   lines: Array<LogLine>,
 };
+
+/** How a mail goes over the network. */
+export type MailSecurity = "tls" | "starttls";
 
 /** What a store shows of an app. */
 export type ManifestCard = {
@@ -1042,6 +1113,14 @@ export type ManifestFinding = {
   mend: string,
 };
 
+/** Parameters of `notify.mark`. */
+export type MarkParams = {
+  /** Only these; all when absent. */
+  ids?: Array<number>,
+  /** Read, or to be read again. */
+  read: boolean,
+};
+
 /** Parameters of `system.mend`. */
 export type MendParams = {
   /** Mends as `fix` of the checks names them; all of them when absent. */
@@ -1062,6 +1141,45 @@ export type Mended = {
   text: string,
   /** Why it was not. */
   error?: UserError,
+};
+
+/** What is measured. */
+export type MetricKind = "cpu" | "memory" | "disk" | "net-in" | "net-out" | "temperature";
+
+/** One measure over time. */
+export type MetricSeries = {
+  /** What is measured. */
+  kind: MetricKind,
+  /**
+   * Of what: a service, a file system's directory, a network interface, a sensor; empty for the
+   * app or the node as a whole.
+   */
+  of: string,
+  /** What it cannot exceed, where that is known: the memory's limit, the disk's size. */
+  limit: number | null,
+  /** Oldest first; null where nothing was measured. */
+  values: Array<number | null>,
+};
+
+/** Parameters of `package.metrics`. */
+export type MetricsParams = {
+  /** The app. */
+  id: string,
+  /** How far back; the last hour when absent. */
+  range?: MetricsRange,
+};
+
+/** How far back, and with it how fine. */
+export type MetricsRange = "hour" | "day" | "week";
+
+/** Figures over time: all series have as many values, `step` apart. */
+export type MetricsResult = {
+  /** When the first value begins (milliseconds since 1970). */
+  from: number,
+  /** Milliseconds from one value to the next; a value is the mean over that time. */
+  step: number,
+  /** The series that have at least one value. */
+  series: Array<MetricSeries>,
 };
 
 /** Parameters of `package.migrate`. */
@@ -1128,6 +1246,40 @@ export type NodeCa = {
   leaf: LeafInfo | null,
   /** The certificate for the public name, when one is set. */
   public: PublicPair | null,
+};
+
+/** One line of the daemon's log. */
+export type NodeLogLine = {
+  /** When (milliseconds since 1970). */
+  ts: number,
+  /** How grave. */
+  level: LogLevel,
+  /** Part of the daemon. */
+  part: string,
+  /** The text; secrets are struck out. */
+  line: string,
+};
+
+/** Parameters of `system.logs`. */
+export type NodeLogsParams = {
+  /** So many of the last lines: 100 when absent, at most 5,000. */
+  lines?: number,
+  /** Only lines since (milliseconds since 1970). */
+  since?: number,
+  /** Only these and graver ones; all when absent. */
+  level?: LogLevel,
+};
+
+/** Result of `system.logs`. */
+export type NodeLogsResult = {
+  /** Lines, oldest first. */
+  lines: Array<NodeLogLine>,
+};
+
+/** Parameters of `system.metrics`. */
+export type NodeMetricsParams = {
+  /** How far back; the last hour when absent. */
+  range?: MetricsRange,
 };
 
 /** Result of `node.nostr-pubkey`. */
@@ -1215,6 +1367,45 @@ export type Notice = {
   since: number,
   /** What to do about it. */
   mend?: string,
+};
+
+/** A way to the owner beside the dashboard's list. */
+export type NotifyChannel = "webhook" | "email" | "push";
+
+/** Parameters of `notify.set`: what is absent stays. */
+export type NotifySetParams = {
+  /** The webhook; `has_secret` is not read. */
+  webhook?: WebhookSettings,
+  /** Another key for its signature; empty takes it away. */
+  webhook_secret?: Hidden,
+  /** Mails; `has_password` is not read. */
+  email?: EmailSettings,
+  /** Another password for the mail server; empty takes it away. */
+  email_password?: Hidden,
+  /** Which kinds go where. */
+  rules?: { [key in AttentionKind]?: Array<NotifyChannel> },
+};
+
+/** Result of `notify.settings` and `notify.set`. Secrets are not in it. */
+export type NotifySettings = {
+  /** The webhook. */
+  webhook: WebhookSettings,
+  /** Mails. */
+  email: EmailSettings,
+  /** Browsers. */
+  push: Array<PushDevice>,
+  /** Public key that browsers subscribe with (VAPID, base64url). */
+  push_key: string,
+  /** Which kinds go where. A kind that is missing is only in the list. */
+  rules: { [key in AttentionKind]?: Array<NotifyChannel> },
+  /** How each channel fared last since the daemon began. */
+  last: Array<Delivered>,
+};
+
+/** Parameters of `notify.test`. */
+export type NotifyTestParams = {
+  /** The channel. */
+  channel: NotifyChannel,
 };
 
 /** Result of what only succeeds or fails. */
@@ -1532,6 +1723,16 @@ export type Predecessor = {
   met: boolean,
 };
 
+/** What an app was before its last update. */
+export type PreviousVersion = {
+  /** Its version. */
+  version: string,
+  /** When it was replaced (milliseconds since 1970). */
+  replaced: number,
+  /** Until when one can go back (milliseconds since 1970). */
+  until: number,
+};
+
 /** A health check that was made. */
 export type Probe = {
   /** When it ended (milliseconds since 1970). */
@@ -1585,6 +1786,36 @@ export type PublishedProfile = {
   published: Array<string>,
   /** Relays that did not, and why. */
   failed: Array<RelayFailure>,
+};
+
+/** Parameters of `notify.push.add`: what `PushSubscription.toJSON()` gives. */
+export type PushAddParams = {
+  /** Address of the push service for this browser. */
+  endpoint: string,
+  /** The browser's public key (P-256, base64url). */
+  p256dh: string,
+  /** Its secret (16 bytes, base64url). */
+  auth: Hidden,
+  /** Name for people. */
+  label: string,
+};
+
+/** A browser that gets messages. */
+export type PushDevice = {
+  /** Its id. */
+  id: string,
+  /** Name for people. */
+  label: string,
+  /** Host of the browser maker's push service. */
+  service: string,
+  /** When it was added (milliseconds since 1970). */
+  added: number,
+};
+
+/** Parameters of `notify.push.remove`. */
+export type PushRemoveParams = {
+  /** Id of the browser. */
+  id: string,
 };
 
 /** A relay that did not take an event. */
@@ -1883,6 +2114,34 @@ export type SignerRecord = {
   relays: Array<string>,
 };
 
+/** A copy of an app's data, made before an update. */
+export type SnapshotRecord = {
+  /** Generation of the update that it was made before. */
+  generation: number,
+  /** When it was made (milliseconds since 1970). */
+  taken: number,
+  /** Until when it is kept (milliseconds since 1970). */
+  expires: number,
+  /** Bytes of the data. */
+  bytes: number,
+  /** Version that the data is of; null when that is not known any more. */
+  version: string | null,
+  /** Version that the update brought. */
+  before_version: string,
+  /** `package.rollback` puts it back. */
+  goes_back: boolean,
+  /** It was put back before. */
+  restored: boolean,
+};
+
+/** Result of `package.snapshots`. */
+export type SnapshotsResult = {
+  /** Copies of the app's data, newest first. */
+  snapshots: Array<SnapshotRecord>,
+  /** What `package.rollback` goes back to; null when there is nothing. */
+  previous: PreviousVersion | null,
+};
+
 /** The state document. */
 export type StateData = {
   /** Apps by id: installed ones and ones being installed. */
@@ -1898,6 +2157,8 @@ export type StateData = {
    * that was rebuilt, a clock that jumped.
    */
   notices: Array<Notice>,
+  /** How many entries of `notify.list` nobody has read. */
+  unread: number,
 };
 
 /** What the server sends. */
@@ -2181,6 +2442,16 @@ export type UserRecord = {
   created: number | null,
 };
 
+/** Where a webhook goes. */
+export type WebhookSettings = {
+  /** It is used. */
+  on: boolean,
+  /** `http://` or `https://` address. */
+  url: string,
+  /** A key signs what is sent. It is never given back. */
+  has_secret: boolean,
+};
+
 /** Result of `auth.whoami`. */
 export type WhoAmI = {
   /** Name of the user. */
@@ -2299,6 +2570,8 @@ export interface Methods {
   "package.uninstall": { params: UninstallParams; result: AcceptedResult };
   /** Gives the last log lines of an app. */
   "package.logs": { params: LogsParams; result: LogsResult };
+  /** Lists the copies of an app's data from before its updates, and what one can go back to. */
+  "package.snapshots": { params: AppParams; result: SnapshotsResult };
   /** Gives the journal of operations, newest first. */
   "package.history": { params: HistoryParams; result: HistoryResult };
   /** Tells why an app is as it is: cause, last health checks, what it waits for, what comes next. */
@@ -2307,6 +2580,8 @@ export interface Methods {
   "package.config.get": { params: AppParams; result: ConfigResult };
   /** Changes settings and restarts the app if needed. */
   "package.config.set": { params: SetConfigParams; result: AcceptedResult };
+  /** Gives an app's processor, memory, disk and network use over time. */
+  "package.metrics": { params: MetricsParams; result: MetricsResult };
   /** Runs a command in an app's container. */
   "package.exec": { params: ExecParams; result: ExecResult };
   /** Lists the containers of all apps. */
@@ -2317,16 +2592,34 @@ export interface Methods {
   "system.get-hostname": { params: NoParams; result: HostnameResult };
   /** Gives processor, memory and disk use. */
   "system.stats": { params: NoParams; result: SystemStats };
+  /** Gives the node's processor, memory, disks, network and temperatures over time. */
+  "system.metrics": { params: NodeMetricsParams; result: MetricsResult };
   /** Checks host, Podman, systemd, store, certificates, space, clock and units; each with a mend. */
   "system.doctor": { params: NoParams; result: DoctorReport };
   /** Applies mends that lose nothing; says what was done. */
   "system.mend": { params: MendParams; result: MendResult };
+  /** Gives the last lines of the daemon's own log, secrets struck out. */
+  "system.logs": { params: NodeLogsParams; result: NodeLogsResult };
   /** Gives the files of a support bundle, secrets struck out. */
   "system.support": { params: SupportParams; result: SupportResult };
   /** Gives the node's certificates: the authority's fingerprint, and what the others cover. */
   "system.node-ca": { params: NoParams; result: NodeCa };
   /** Issues the node's certificate anew; the authority stays. */
   "system.node-ca.generate": { params: NoParams; result: NodeCa };
+  /** Lists what needs attention and what did, newest first. */
+  "notify.list": { params: NoParams; result: AttentionList };
+  /** Notes that entries of the list were read, or are to be read again. */
+  "notify.mark": { params: MarkParams; result: AttentionList };
+  /** Gives where the owner is told of what; secrets are not in it. */
+  "notify.settings": { params: NoParams; result: NotifySettings };
+  /** Changes where the owner is told of what. */
+  "notify.set": { params: NotifySetParams; result: NotifySettings };
+  /** Sends a test and waits for what becomes of it. */
+  "notify.test": { params: NotifyTestParams; result: null };
+  /** Adds a browser that gets messages, or takes its new keys. */
+  "notify.push.add": { params: PushAddParams; result: NotifySettings };
+  /** Takes a browser away. */
+  "notify.push.remove": { params: PushRemoveParams; result: NotifySettings };
   /** Says where the app gate stands, and which ports are reached past it. */
   "gate.status": { params: NoParams; result: GateStatus };
   /** Makes an exception from what an app's manifest says of a port, or takes it back. */
@@ -2435,6 +2728,11 @@ export const CSRF_METHODS: ReadonlySet<string> = new Set<keyof Methods>([
   "system.mend",
   "system.support",
   "system.node-ca.generate",
+  "notify.mark",
+  "notify.set",
+  "notify.test",
+  "notify.push.add",
+  "notify.push.remove",
   "gate.set-access",
   "identity.create",
   "identity.import",
@@ -2609,5 +2907,14 @@ export const ERROR_HINTS: Readonly<Record<string, string>> = {
   "seed-word-unknown": "Look at that word again; its first four letters suffice.",
   "signer-login-expired": "Begin again.",
   "signer-login-invalid": "Begin again.",
+  "journal-silent": "`journalctl -u archipelago` on the node shows the same.",
+  "notify-mail-deadline": "Check host and port.",
+  "notify-mail-invalid": "Your mail provider tells host, port and user for outgoing mail.",
+  "notify-mail-refused": "Check host, port, user and password; port 465 is for TLS, 587 for STARTTLS.",
+  "notify-mail-tls": "Check the server's name.",
+  "notify-off": "Fill in where to, switch it on, and save.",
+  "notify-push-invalid": "Subscribe again on the page.",
+  "notify-push-key": "Report it with a support bundle.",
+  "notify-url-invalid": "Write no user name and password into it.",
   "internal": "`journalctl -u archipelago` shows it; please report it.",
 };

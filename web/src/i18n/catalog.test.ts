@@ -8,7 +8,7 @@ const forms = (text: Text): string[] => (typeof text === 'string' ? [text] : [te
 const places = (text: Text) => [...new Set(forms(text).flatMap((form) => form.match(/\{\w+\}/g) ?? []))].sort();
 const sources = import.meta.glob('../**/*.{vue,ts}', { query: '?raw', import: 'default', eager: true }) as Record<string, string>;
 /** Keys that are made of what the node says. */
-const MADE = /^(state|unit|health|actor|step|work\.kind|work\.outcome|work\.step|discover\.source|identities\.purpose|identities\.from|signer\.method|rights|apps\.group|prefs\.mode|health\.area|health\.level|plan|do|prefs\.theme|users\.role)\./;
+const MADE = /^(state|unit|health|actor|step|work\.kind|work\.outcome|work\.step|discover\.source|identities\.purpose|identities\.from|signer\.method|rights|apps\.group|prefs\.mode|health\.area|health\.level|plan|do|prefs\.theme|users\.role|usage\.range|notices\.kind|ways\.channel|nodelog\.level)\./;
 
 describe('the catalog', () => {
   it('has every text in German, with the same places to fill in', () => {

@@ -2,7 +2,7 @@
 import { keepPreviousData, useQuery } from '@tanstack/vue-query';
 import { computed, type MaybeRefOrGetter, toValue } from 'vue';
 import { rpc } from '@/api/rpc';
-import type { PlanParams } from '@/api/types';
+import type { LogLevel, MetricsRange, PlanParams } from '@/api/types';
 import { newer } from './version';
 
 export function useAvailable() {
@@ -69,4 +69,42 @@ export function useNodeCa() {
 
 export function useDoctor() {
   return useQuery({ queryKey: ['doctor'], queryFn: ({ signal }) => rpc('system.doctor', {}, { signal }), staleTime: 60_000 });
+}
+
+/** Figures over time, of an app or of the node. */
+export function useMetrics(app: MaybeRefOrGetter<string | undefined>, range: MaybeRefOrGetter<MetricsRange>) {
+  return useQuery({
+    queryKey: ['metrics', app, range],
+    queryFn: ({ signal }) => {
+      const id = toValue(app);
+      return id ? rpc('package.metrics', { id, range: toValue(range) }, { signal }) : rpc('system.metrics', { range: toValue(range) }, { signal });
+    },
+    // no finer than what is measured
+    refetchInterval: () => (toValue(range) === 'hour' ? 10_000 : 60_000),
+    placeholderData: (before, query) => (query?.queryKey[1] === toValue(app) ? before : undefined),
+  });
+}
+
+/** What needs attention; `version` is asked afresh when it changes. */
+export function useAttention(version: MaybeRefOrGetter<unknown>) {
+  return useQuery({ queryKey: ['attention', version], queryFn: ({ signal }) => rpc('notify.list', {}, { signal }), placeholderData: keepPreviousData, refetchInterval: 30_000 });
+}
+
+/** Where the owner is told of it. */
+export function useWays() {
+  return useQuery({ queryKey: ['ways'], queryFn: ({ signal }) => rpc('notify.settings', {}, { signal }), refetchOnWindowFocus: false });
+}
+
+export function useSnapshots(id: MaybeRefOrGetter<string>, version: MaybeRefOrGetter<unknown>) {
+  return useQuery({ queryKey: ['app', id, 'snapshots', version], queryFn: ({ signal }) => rpc('package.snapshots', { id: toValue(id) }, { signal }), placeholderData: keepPreviousData });
+}
+
+/** The daemon's log, read again while one follows it. */
+export function useNodeLog(level: MaybeRefOrGetter<LogLevel>, follow: MaybeRefOrGetter<boolean>) {
+  return useQuery({
+    queryKey: ['node-log', level],
+    queryFn: ({ signal }) => rpc('system.logs', { lines: 500, level: toValue(level) }, { signal }),
+    refetchInterval: () => (toValue(follow) ? 3_000 : false),
+    placeholderData: keepPreviousData,
+  });
 }

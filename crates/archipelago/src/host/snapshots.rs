@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{SystemHost, error, facts};
 use crate::clock;
+use crate::sources::SnapshotFact;
 
 /// Directory of all snapshots, below the data directory.
 const DIR: &str = "snapshots";
@@ -108,6 +109,26 @@ impl SystemHost {
             }
         }
         Ok((found, unreadable))
+    }
+
+    /// The whole snapshots of an app. Blocking.
+    pub(super) fn snapshot_facts(&self, app: &AppId) -> Result<Vec<SnapshotFact>, UserError> {
+        let dir = self.snapshot_dir(app);
+        let names = list(&dir).map_err(|source| failed(&dir, source))?;
+        let numbers = names.iter().filter_map(|name| name.parse().ok());
+        let fact = |generation: Generation| {
+            let meta = read_meta(&dir.join(generation.to_string()))?;
+            let state = self.snapshot_state(&meta);
+            Some(SnapshotFact {
+                generation,
+                taken: state.taken,
+                expires: state.expires,
+                bytes: state.bytes,
+                before_version: meta.before_version,
+                restored: state.restored.is_some(),
+            })
+        };
+        Ok(numbers.map(Generation).filter_map(fact).collect())
     }
 
     fn snapshot_state(&self, meta: &Meta) -> SnapshotState {

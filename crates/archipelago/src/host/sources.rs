@@ -7,7 +7,7 @@ use archy_api::logs::LogSource as Stream;
 use archy_engine::ports::ExecOutput;
 use archy_plan::Known;
 use archy_podman::{LogLine, LogRequest, Logs, Output};
-use archy_types::{Timestamp, UserError};
+use archy_types::{AppId, Timestamp, UserError};
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
@@ -15,7 +15,7 @@ use futures_util::stream::{self, BoxStream};
 use super::bus::systemd;
 use super::{LOOK_DEADLINE, SystemHost, error};
 use crate::logs::{LogEntry, LogSource};
-use crate::sources::{ExecSource, SystemFacts, SystemSource};
+use crate::sources::{ExecSource, SnapshotFact, SystemFacts, SystemSource};
 
 /// Most lines that one answer holds.
 const MAX_LINES: usize = 10_000;
@@ -167,6 +167,25 @@ impl SystemSource for SystemHost {
                 ),
             }
         })
+    }
+
+    fn data_bytes<'a>(&'a self, app: &'a AppId) -> BoxFuture<'a, Result<u64, UserError>> {
+        Box::pin(async move {
+            let path = self.app_path(app, "").map_err(|failure| failure.error)?;
+            if !path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+                return Ok(0);
+            }
+            self.unshare.size_of(&path).await.map_err(|e| error::unshare(&e).error)
+        })
+    }
+
+    fn snapshots<'a>(
+        &'a self,
+        app: &'a AppId,
+    ) -> BoxFuture<'a, Result<Vec<SnapshotFact>, UserError>> {
+        let app = app.clone();
+        let read = self.blocking(move |host| host.snapshot_facts(&app));
+        Box::pin(async move { read.await.map_err(|failure| failure.error) })
     }
 }
 

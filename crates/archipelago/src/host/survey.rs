@@ -8,15 +8,15 @@ use archy_plan::Known;
 use archy_podman::{Container, ContainerState};
 use archy_quadlet::render::{LABEL_APP, LABEL_SERVICE};
 use archy_systemd::{Manager, SystemdError};
-use archy_types::{Secret, UserError};
+use archy_types::{Secret, Timestamp, UserError};
 use futures_util::future::BoxFuture;
 
 use super::bus::systemd;
 use super::containers::SECRET_HASH_LABEL;
 use super::{LOOK_DEADLINE, REMOVE_DEADLINE, SystemHost, error};
 use crate::survey::{
-    Belongings, BuiltImages, LastProbe, ManagerFacts, Mend, Owned, PodmanFacts, Survey,
-    SurveySource,
+    Belongings, BuiltImages, JournalLine, LastProbe, ManagerFacts, Mend, Owned, PodmanFacts,
+    Survey, SurveySource,
 };
 
 /// Where the manager of the machine listens (dbus-daemon(1)).
@@ -206,6 +206,15 @@ impl SurveySource for SystemHost {
 
     fn journal(&self, lines: u32) -> BoxFuture<'_, Vec<(String, String)>> {
         Box::pin(super::journal::read(lines))
+    }
+
+    fn daemon_log(
+        &self,
+        lines: u32,
+        since: Option<Timestamp>,
+        priority: u8,
+    ) -> BoxFuture<'_, Result<Vec<JournalLine>, UserError>> {
+        Box::pin(self.journal.of_daemon(lines, since, priority))
     }
 
     fn secrets(&self) -> BoxFuture<'_, Result<Vec<Secret>, UserError>> {

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use archy_api::logs::{
-    DEFAULT_LINES, LogFrame, LogLine, LogQuery, LogsParams, LogsResult, MAX_LINES,
+    DEFAULT_LINES, LogFrame, LogLevel, LogLine, LogQuery, LogsParams, LogsResult, MAX_LINES,
+    MAX_NODE_LINES, NodeLogLine, NodeLogsParams, NodeLogsResult,
 };
 use archy_api::method::{Method as _, PackageLogs};
 use archy_api::rpc::ErrorObject;
 use archy_engine::AppView;
-use archy_types::{ServiceName, Timestamp, UserError};
+use archy_types::{Redactor, ServiceName, Timestamp, UserError};
 use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
@@ -23,6 +24,8 @@ use super::{access, reply};
 use crate::app::App;
 use crate::logs::LogEntry;
 use crate::net::Peer;
+use crate::support;
+use crate::survey::JournalLine;
 
 /// A sign of life while nothing is logged.
 const ALIVE: Duration = Duration::from_secs(15);
@@ -33,6 +36,33 @@ pub(super) async fn tail(app: &App, _: &Call, params: LogsParams) -> Answer<Logs
     Ok(LogsResult {
         lines: lines(app, &view, params.service.as_deref(), params.lines, since).await?,
     })
+}
+
+/// `system.logs`: the daemon's own lines. Nothing leaves when the secrets cannot be read, for then
+/// they could not be struck out.
+pub(super) async fn of_node(app: &App, _: &Call, params: NodeLogsParams) -> Answer<NodeLogsResult> {
+    let count = params.lines.unwrap_or(DEFAULT_LINES).clamp(1, MAX_NODE_LINES);
+    let priority = match params.level {
+        Some(LogLevel::Error) => 3,
+        Some(LogLevel::Warning) => 4,
+        Some(LogLevel::Info) => 6,
+        Some(LogLevel::Debug) | None => 7,
+    };
+    let redactor = Redactor::new(&support::secrets(app).await?);
+    let since = params.since.map(Timestamp);
+    let lines = app.backends.survey.daemon_log(count, since, priority).await?;
+    let line = |line: JournalLine| NodeLogLine {
+        ts: line.at.0,
+        level: match line.priority {
+            0..=3 => LogLevel::Error,
+            4 => LogLevel::Warning,
+            5 | 6 => LogLevel::Info,
+            _ => LogLevel::Debug,
+        },
+        part: line.target,
+        line: redactor.clean(&line.text),
+    };
+    Ok(NodeLogsResult { lines: lines.into_iter().map(line).collect() })
 }
 
 /// The last lines of an app's services, in the order of time.

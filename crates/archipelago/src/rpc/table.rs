@@ -9,7 +9,9 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::access::Caller;
-use super::{adopt, auth, config, doctor, explain, identity, node, package, plan, update};
+use super::{
+    adopt, auth, config, doctor, explain, identity, metrics, node, notify, package, plan, update,
+};
 use crate::app::App;
 use crate::auth::login::Begun;
 
@@ -155,18 +157,29 @@ handlers! {
     PackageCancel => package::cancel;
     PackageUninstall => package::uninstall;
     PackageLogs => super::logs::tail;
+    PackageSnapshots => update::snapshots;
     PackageHistory => package::history;
     PackageExplain => explain::explain;
     PackageConfigGet => config::get;
     PackageConfigSet => config::set;
+    PackageMetrics => metrics::of_app;
     PackageExec => package::exec;
     ContainerList => node::containers;
     SystemInfo => node::system_info;
     SystemGetHostname => node::hostname;
     SystemStats => node::stats;
+    SystemMetrics => metrics::of_node;
     SystemDoctor => doctor::doctor;
     SystemMend => doctor::mend;
+    SystemLogs => super::logs::of_node;
     SystemSupport => doctor::support;
+    NotifyList => notify::list;
+    NotifyMark => notify::mark;
+    NotifyGet => notify::settings;
+    NotifySet => notify::set;
+    NotifyTest => notify::test;
+    NotifyPushAdd => notify::push_add;
+    NotifyPushRemove => notify::push_remove;
     GateStatus => node::gate_status;
     GateSetAccess => node::set_access;
     IdentityList => identity::list;

@@ -1,8 +1,10 @@
 //! `package.update` and `package.rollback`.
 
 use archy_api::package::{
-    AcceptedResult, InstallParams, InstallResult, RollbackParams, UpdateParams,
+    AcceptedResult, AppParams, InstallParams, InstallResult, PreviousVersion, RollbackParams,
+    SnapshotRecord, SnapshotsResult, UpdateParams,
 };
+use archy_engine::ports::{Ledger as _, Previous};
 use archy_engine::{Replacement, RequestKind};
 use archy_types::{Digest, UserError};
 
@@ -10,6 +12,9 @@ use super::config;
 use super::package::{accept, install_kind, installed, operation, other_image, submit};
 use super::table::{Answer, Call};
 use crate::app::App;
+use crate::clock;
+use crate::ledger::StoreLedger;
+use crate::sources::SnapshotFact;
 
 pub(super) async fn update(app: &App, call: &Call, params: UpdateParams) -> Answer<InstallResult> {
     let UpdateParams { target, consent } = params;
@@ -56,4 +61,37 @@ pub(super) async fn rollback(
     let id = installed(app, &params.id)?.manifest.id.clone();
     let kind = RequestKind::Rollback { app: id, keep_data: params.keep_data };
     accept(app, call, &params.id, kind, ("rollback", "rolling-back")).await
+}
+
+pub(super) async fn snapshots(app: &App, _: &Call, params: AppParams) -> Answer<SnapshotsResult> {
+    let id = installed(app, &params.id)?.manifest.id.clone();
+    let facts = app.backends.system.snapshots(&id).await?;
+    let previous = StoreLedger::new(app.store.clone()).previous().await?;
+    let kept = i64::try_from(app.config.keep_snapshots.as_millis()).unwrap_or(i64::MAX);
+    let previous = previous.into_iter().find(|previous| {
+        previous.app.manifest.id == id && previous.replaced.plus_millis(kept) > clock::now()
+    });
+    let mut snapshots: Vec<_> =
+        facts.into_iter().map(|fact| record(fact, previous.as_ref())).collect();
+    snapshots.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.taken));
+    let previous = previous.map(|previous| PreviousVersion {
+        version: previous.app.manifest.version.clone(),
+        replaced: previous.replaced.0,
+        until: previous.replaced.plus_millis(kept).0,
+    });
+    Ok(SnapshotsResult { snapshots, previous })
+}
+
+fn record(fact: SnapshotFact, previous: Option<&Previous>) -> SnapshotRecord {
+    let previous = previous.filter(|previous| previous.replaced_by == fact.generation);
+    SnapshotRecord {
+        generation: fact.generation.0,
+        taken: fact.taken.0,
+        expires: fact.expires.0,
+        bytes: fact.bytes,
+        version: previous.map(|previous| previous.app.manifest.version.clone()),
+        before_version: fact.before_version,
+        goes_back: previous.is_some(),
+        restored: fact.restored,
+    }
 }

@@ -65,6 +65,7 @@ struct Inner {
     links: map::Links,
     snapshot: Arc<Snapshot>,
     notices: Vec<Notice>,
+    unread: u32,
     ring: VecDeque<Change>,
 }
 
@@ -132,6 +133,11 @@ impl Hub {
     pub fn notices(&self) -> Vec<Notice> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.notices.clone()
+    }
+
+    /// Publishes how many entries of the list nobody has read.
+    pub fn set_unread(&self, unread: u32) {
+        self.update(|inner| inner.unread = unread);
     }
 
     /// Publishes another name of the node.
@@ -255,6 +261,7 @@ impl Inner {
             ("observed-at", Value::from(self.snapshot.observed_at.0)),
             ("server_info", serde_json::to_value(&self.server).unwrap_or_default()),
             ("notices", serde_json::to_value(&self.notices).unwrap_or_default()),
+            ("unread", Value::from(self.unread)),
             (
                 "stale-because",
                 serde_json::to_value(&self.snapshot.stale_because).unwrap_or_default(),

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use archipelago::survey::{
-    Belongings, BuiltImages, LastProbe, ManagerFacts, Mend, Owned, PodmanFacts, Survey,
-    SurveySource,
+    Belongings, BuiltImages, JournalLine, LastProbe, ManagerFacts, Mend, Owned, PodmanFacts,
+    Survey, SurveySource,
 };
 use archy_engine::ports::Interest;
 use archy_plan::{Known, Observed, Strangers};
@@ -152,6 +152,23 @@ impl SurveySource for Closer {
             text.push_str(&format!("it said {secret} and {:?}\n", secret));
         }
         Box::pin(async move { vec![("daemon".to_owned(), text)] })
+    }
+
+    fn daemon_log(
+        &self,
+        lines: u32,
+        _: Option<Timestamp>,
+        priority: u8,
+    ) -> BoxFuture<'_, Result<Vec<JournalLine>, UserError>> {
+        let line = |text: String| JournalLine {
+            at: Timestamp(1_000),
+            priority,
+            target: "archipelago::net".to_owned(),
+            text,
+        };
+        let said = SECRETS.iter().map(|secret| line(format!("it said {secret}")));
+        let all: Vec<_> = std::iter::once(line(format!("asked for {lines}"))).chain(said).collect();
+        Box::pin(async move { Ok(all) })
     }
 
     fn secrets(&self) -> BoxFuture<'_, Result<Vec<Secret>, UserError>> {

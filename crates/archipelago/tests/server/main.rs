@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod attention;
 mod auth;
 mod doctor;
 mod door;

@@ -11,7 +11,7 @@ use archipelago::config::{Config, Sources, User};
 use archipelago::logs::{LogEntry, LogSource};
 use archipelago::net::activation::Handed;
 use archipelago::net::serve::Limits;
-use archipelago::sources::{Backends, ExecSource, SystemFacts, SystemSource};
+use archipelago::sources::{Backends, ExecSource, SnapshotFact, SystemFacts, SystemSource};
 use archy_api::logs::LogSource as Stream;
 use archy_engine::handle::Command;
 use archy_engine::ports::ExecOutput;
@@ -433,5 +433,24 @@ impl SystemSource for FakeHost {
                 cgroup_controllers: Known::Yes(vec!["memory".into()]),
             }
         })
+    }
+
+    fn data_bytes<'a>(&'a self, _: &'a AppId) -> BoxFuture<'a, Result<u64, UserError>> {
+        Box::pin(async { Ok(4096) })
+    }
+
+    fn snapshots<'a>(
+        &'a self,
+        _: &'a AppId,
+    ) -> BoxFuture<'a, Result<Vec<SnapshotFact>, UserError>> {
+        let fact = |generation: u64, taken: i64| SnapshotFact {
+            generation: Generation(generation),
+            taken: Timestamp(taken),
+            expires: Timestamp(taken + 7),
+            bytes: 512,
+            before_version: "2.0".to_owned(),
+            restored: false,
+        };
+        Box::pin(async move { Ok(vec![fact(3, 30), fact(9, 90)]) })
     }
 }
