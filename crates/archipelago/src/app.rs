@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::login::{self, Half};
 use crate::auth::onboarding::Onboarding;
+use crate::auth::signer::Signers;
 use crate::auth::totp::SecondFactor;
 use crate::auth::{Audit, Limiter, Pending, Sessions, TokenFile, UserFile, passkeys::Passkeys};
 use crate::catalog::Catalog;
@@ -54,6 +55,8 @@ pub struct App {
     pub factors: Pending<SecondFactor>,
     /// Passkeys that are being registered or asked.
     pub passkeys: Passkeys,
+    /// Logins that linked signers are asked about.
+    pub signers: Signers,
     /// Who did what.
     pub audit: Audit,
     /// The recovery seed, and whether the first steps are over.
@@ -169,6 +172,7 @@ impl App {
             halves: Pending::new(login::HALF_SECS.unsigned_abs(), login::HALF_TRIES),
             factors: Pending::new(600, 5),
             passkeys: Passkeys::default(),
+            signers: Signers::default(),
             audit,
             onboarding: Onboarding::new(&data_dir),
             limiter: Limiter::default(),

@@ -17,7 +17,7 @@ use crate::lifecycle;
 use crate::net::activation::Handed;
 use crate::net::certs::{Certs, names_of};
 use crate::net::serve::{Limits, Server};
-use crate::net::{mdns, redirect, unix};
+use crate::net::{mdns, unix};
 use crate::recovery::Opened;
 use crate::sources::Backends;
 use crate::{clock, metrics, notify, web};
@@ -83,7 +83,7 @@ impl Daemon {
             bound.https.into_iter().for_each(|listener| server.https(listener, tls.clone()));
         }
         let port = https.first().map_or(443, SocketAddr::port);
-        let plain = redirect::router(port, web::open_routes(&app));
+        let plain = web::plain_router(&app, port);
         let plain = Server::new(plain, limits, stop, tasks.clone());
         bound.http.into_iter().for_each(|listener| plain.http(listener));
         lifecycle::spawn(&app, certs.clone(), &tasks);

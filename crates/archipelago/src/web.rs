@@ -9,19 +9,22 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde::Deserialize;
 
 use crate::app::{App, VERSION};
-use crate::net::{Peer, trust};
+use crate::net::{Peer, redirect, trust};
 use crate::rpc::{self, Reply, access, errors};
+use crate::state;
 use crate::state::socket;
-use crate::{clock, state};
 use crate::{dashboard, pictures};
 
 /// What is no page may load nothing at all.
 const POLICY: &str =
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// Everything that HTTPS and the unix socket serve.
 pub fn router(app: Arc<App>) -> Router {
@@ -42,9 +45,15 @@ pub fn open_routes<S: Clone + Send + Sync + 'static>(app: &Arc<App>) -> Router<S
     Router::new().route("/health", get(health)).merge(trust::routes(app))
 }
 
+/// What plain HTTP answers: what is open, and for the rest where HTTPS is.
+pub fn plain_router(app: &Arc<App>, https_port: u16) -> Router {
+    redirect::router(https_port, open_routes(app)).layer(middleware::from_fn(protect))
+}
+
 async fn protect(request: Request, next: Next) -> Response {
     let signer = request.uri().path() == dashboard::SIGNER;
     let mut response = next.run(request).await;
+    let signer = signer && response.status().is_success();
     let headers = response.headers_mut();
     headers
         .entry(header::CONTENT_SECURITY_POLICY)
@@ -53,6 +62,9 @@ async fn protect(request: Request, next: Next) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
+        // pages of apps, on other ports, neither hold this window nor load what it is made of
+        (OPENER_POLICY, "same-origin"),
+        (RESOURCE_POLICY, "same-origin"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
@@ -86,11 +98,8 @@ async fn subscribe(
     };
     let upgrade = upgrade.max_message_size(socket::MAX_MESSAGE).max_frame_size(socket::MAX_MESSAGE);
     upgrade.on_upgrade(move |stream| async move {
-        let valid = || {
-            let session = caller.session.as_ref();
-            session.is_none_or(|session| app.sessions.is_live(session, clock::steady_now()))
-        };
         let (hub, stop) = (app.hub.clone(), app.stop.clone());
-        state::socket::serve(stream, hub, query.since, stop, valid, permit).await;
+        let ended = access::ended(app, caller);
+        state::socket::serve(stream, hub, query.since, stop, ended, permit).await;
     })
 }

@@ -559,7 +559,28 @@ pub const ERRORS: &[ErrorInfo] = &[
         "A word is not one of the list.",
         "Look at that word again; its first four letters suffice.",
     ),
+    info(
+        "signer-not-linked",
+        "The identity's key is on this node, so it cannot approve logins.",
+        "Link a signer on another device first.",
+    ),
+    info(
+        "signer-unavailable",
+        "No login with a signer can begin now.",
+        "Log in with the password; that ends pauses as well.",
+    ),
     info("signer-login-expired", "The login with a signer took too long.", "Begin again."),
+    info("signer-busy", "A login with a signer is under way already.", "Wait two minutes."),
+    info(
+        "signer-limit",
+        "As many signers as there may be can approve logins.",
+        "Remove one with auth.signer.remove.",
+    ),
+    info(
+        "signer-login-ended",
+        "The login was not approved.",
+        "Begin again; the password works as well.",
+    ),
     info("signer-login-invalid", "The signed event does not fit the login.", "Begin again."),
     info(
         "journal-silent",

@@ -28,6 +28,7 @@ pub mod package;
 pub mod paths;
 pub mod rpc;
 pub mod server;
+pub mod signer;
 pub mod state;
 pub mod subscribe;
 pub mod system;

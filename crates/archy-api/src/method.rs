@@ -9,7 +9,7 @@ use crate::document::TypeScript;
 use crate::rpc::NoParams;
 use crate::{
     auth, container, doctor, door, explain, gate, health, identity, logs, metrics, node, notify,
-    package, server, system, users,
+    package, server, signer, system, users,
 };
 
 /// A method of the API.
@@ -105,6 +105,30 @@ methods! {
     /// Ends a login with a passkey.
     AuthLoginPasskeyFinish = "auth.login.passkey.finish" (auth::PasskeyAnswer) -> (),
         Access::public().origin(crate::OriginRule::Prompt).rate(10, 60);
+    /// Says whether a login with a signer can begin; with a second factor it needs the password first.
+    AuthLoginSignerAvailable = "auth.login.signer.available" (NoParams) -> bool,
+        Access::public().origin(crate::OriginRule::Prompt).rate(60, 60);
+    /// Asks the linked signers to approve a login, or to stand in for the code of the second factor.
+    AuthLoginSignerStart = "auth.login.signer.start" (NoParams) -> signer::SignerStarted,
+        Access::public().origin(crate::OriginRule::Prompt).rate(10, 300);
+    /// Waits at most 10 seconds for the signer; begins the session once it has approved.
+    AuthLoginSignerFinish = "auth.login.signer.finish" (signer::AttemptParams) -> signer::SignerProgress,
+        Access::public().origin(crate::OriginRule::Prompt).rate(60, 300);
+    /// Asks a linked signer whether it may approve logins of the caller.
+    AuthSignerEnrolStart = "auth.signer.enrol.start" (signer::SignerParams) -> signer::SignerStarted,
+        Access::write(Role::Admin).origin(crate::OriginRule::Prompt).rate(5, 300);
+    /// Waits at most 10 seconds for the signer.
+    AuthSignerEnrolFinish = "auth.signer.enrol.finish" (signer::AttemptParams) -> signer::EnrolProgress,
+        Access::write(Role::Admin).origin(crate::OriginRule::Prompt).rate(60, 300);
+    /// Lists the signers that approve logins of the caller.
+    AuthSignerList = "auth.signer.list" (NoParams) -> Vec<signer::LoginSigner>,
+        Access::read(Role::Admin);
+    /// Takes a signer away from the caller's login.
+    AuthSignerRemove = "auth.signer.remove" (signer::SignerParams) -> signer::SignerRemoved,
+        Access::write(Role::Admin).origin(crate::OriginRule::Prompt).rate(5, 300);
+    /// Tells of the last attempts to log in with a signer.
+    AuthSignerStatus = "auth.signer.status" (NoParams) -> signer::SignerStatus,
+        Access::read(Role::Admin);
     /// Ends the session.
     AuthLogout = "auth.logout" (NoParams) -> (), Access::write(Role::AppUser);
     /// Changes the caller's password and ends all their other sessions and tokens.

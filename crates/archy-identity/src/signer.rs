@@ -1,14 +1,18 @@
 //! Signs for an identity, whoever holds its key.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use archy_types::UserError;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use nostr::event::Event;
 use nostr::key::PublicKey;
 use serde_json::{Value, json};
 
 use crate::cipher::{self, Direction, Scheme};
 use crate::event::{self, Template};
+use crate::login::{self, Attempt, Outcome};
 use crate::nip46::{self, LinkError, Links, Meta, Pairings};
 use crate::relay::{self, Env};
 use crate::store::{Identities, Identity, Signs, linked};
@@ -156,6 +160,72 @@ impl Signer {
         let (identities, now) = (self.identities.clone(), (env.clock)());
         let add = move || identities.link(&meta.name, meta.purpose, link, now);
         tokio::task::spawn_blocking(add).await.map_err(broken)?
+    }
+
+    /// The key with which an identity's linked signer approves logins.
+    ///
+    /// # Errors
+    /// `identity-not-found`, `signer-not-linked`: a key that the node holds itself approves nothing.
+    pub fn approver(&self, id: &str) -> Result<String, UserError> {
+        match self.identities.signs(Some(id))?.1 {
+            Signs::Linked(link) => Ok(link.user.to_hex()),
+            Signs::Local(_) => Err(UserError::new(
+                "signer-not-linked",
+                "Invalid identity: its key is on this node, so it proves nothing about you.",
+            )
+            .hint("Link a signer on another device first.")),
+        }
+    }
+
+    /// Asks linked signers, each named by its identity and key, to approve a login. The first that
+    /// does wins; gives its identity.
+    ///
+    /// # Errors
+    /// How it ended when none approved.
+    pub async fn approve(
+        &self,
+        attempt: &Attempt,
+        enrolled: &[(String, String)],
+    ) -> Result<String, Outcome> {
+        let clock = &self.links.env().clock;
+        let mut asked: FuturesUnordered<_> =
+            enrolled.iter().map(|(id, key)| self.ask(attempt, id, key)).collect();
+        let left = attempt.began.0 + login::ATTEMPT_MILLIS - clock().0;
+        let deadline = tokio::time::sleep(Duration::from_millis(left.max(0).unsigned_abs()));
+        tokio::pin!(deadline);
+        let mut end = Outcome::Offline;
+        loop {
+            tokio::select! {
+                () = &mut deadline => return Err(Outcome::Expired),
+                answer = asked.next() => match answer {
+                    Some(Ok(id)) => return Ok(id),
+                    Some(Err(outcome)) => end = outcome,
+                    None => return Err(end),
+                }
+            }
+        }
+    }
+
+    async fn ask(&self, attempt: &Attempt, id: &str, key: &str) -> Result<String, Outcome> {
+        let clock = &self.links.env().clock;
+        let signs = self.identities.signs(Some(id)).map_err(|_| Outcome::Failed)?.1;
+        let Signs::Linked(link) = signs else { return Err(Outcome::Failed) };
+        if link.user.to_hex() != key {
+            return Err(Outcome::Failed);
+        }
+        let session = self.links.session(id, &link);
+        let signed = session.sign_event(&attempt.template(clock()), link.user).await;
+        let event = signed.map_err(|error| match error {
+            LinkError::Offline(_) | LinkError::Full => Outcome::Offline,
+            LinkError::Denied(_) | LinkError::Refused(_) => Outcome::Denied,
+            LinkError::Silent => Outcome::Expired,
+            LinkError::Bad(_) | LinkError::AuthUrl => Outcome::Refused,
+        })?;
+        match attempt.approved_by(&event, &[link.user], clock()) {
+            Ok(_) => Ok(id.to_owned()),
+            Err(login::Unfit::Expired) => Err(Outcome::Expired),
+            Err(login::Unfit::Event) => Err(Outcome::Refused),
+        }
     }
 
     /// Deletes an identity and ends its session.

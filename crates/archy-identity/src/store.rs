@@ -21,8 +21,9 @@ use crate::keeper::SeedKeeper;
 use crate::record::{FileRecord, LinkedSigner, NostrKey, Origin, Purpose, Secrets};
 use crate::seal::SealKey;
 
+pub use edit::rfc3339;
 pub use edit::{Exported, Verified};
-pub(crate) use edit::{linked, rfc3339, taken, valid_name};
+pub(crate) use edit::{linked, taken, valid_name};
 pub use load::Damaged;
 
 /// Id that the node's own identity is listed under.

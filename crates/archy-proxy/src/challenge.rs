@@ -8,6 +8,7 @@ use http::{Method, Response, StatusCode, Uri};
 use http_body_util::{Either, Full};
 
 use crate::forward::{Outgoing, Unanswered};
+use crate::page::{ancestors, node_of};
 use crate::rule::Rule;
 
 /// Paths of the gate's own on a gated port.
@@ -19,7 +20,24 @@ pub(crate) const STYLE: &str = "/.archipelago/gate.css";
 
 const CSS: &str = include_str!("gate.css");
 const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; \
-                      frame-ancestors *";
+                      frame-ancestors ";
+
+/// What the gate's own answers may do: nothing but send the form. The dashboard, which shows apps in
+/// frames, may frame them, and pages of this node besides.
+pub(crate) fn policy(host: Option<&HeaderValue>) -> HeaderValue {
+    let host = host.and_then(|host| host.to_str().ok());
+    let ancestors = host.map_or_else(|| "'none'".to_owned(), |host| ancestors(node_of(host)));
+    HeaderValue::from_str(&format!("{POLICY}{ancestors}"))
+        .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"))
+}
+
+/// A request that could be understood in two ways, or that nobody may make.
+pub(crate) fn unsound(status: StatusCode) -> Response<Outgoing> {
+    let body = r#"{"error":{"code":"request-refused","message":"This request is not one that the gate passes on."}}"#;
+    let mut response = text(status, "application/json", body.to_owned());
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
 
 /// What the page says above its form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,9 +210,10 @@ pub(crate) fn text(status: StatusCode, kind: &'static str, body: String) -> Resp
     for (name, value) in [
         (header::CONTENT_TYPE, kind),
         (header::CACHE_CONTROL, "no-store"),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        // with no referrer at all browsers would send the form with `Origin: null`
+        (header::REFERRER_POLICY, "same-origin"),
     ] {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }

@@ -1,226 +1,180 @@
 //! One connection: TLS or plain by its first byte, then its requests.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{self, HeaderMap};
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Limited};
+use http::{Request, Response};
 use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 
-use crate::challenge::{self, Say};
-use crate::forward::{self, From, Outgoing};
-use crate::gate::Shared;
-use crate::origin::may_write;
-use crate::page;
-use crate::rule::{Access, Doorkeeper, Login, Rule, Secret, Typed, Who};
+use crate::answer::{From, answer};
+use crate::counted::{Counted, Traffic};
+use crate::forward::Outgoing;
+use crate::gate::{Current, Shared};
+use crate::headers::Forwarded;
+use crate::patience::Patient;
+use crate::rule::Doorkeeper;
+use crate::slots::Slot;
 
 /// First byte of a TLS handshake record (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: u8 = 22;
 /// Largest head of a request, in bytes.
 const MAX_HEAD: usize = 128 * 1024;
-/// Largest body of a login, in bytes.
-const MAX_FORM: usize = 8 * 1024;
-/// How long a login's body may take.
-const FORM_DEADLINE: Duration = Duration::from_secs(15);
+/// The same over HTTP/2, where many heads can be on their way at once. Cookies of all apps of the host
+/// come along.
+const MAX_HEADERS: u32 = 64 * 1024;
 /// Streams of one HTTP/2 connection at once.
 const STREAMS: u32 = 128;
+/// What may come of one HTTP/2 stream, and of a connection, before the app takes it.
+const STREAM_WINDOW: u32 = 1 << 20;
+const WINDOW: u32 = 4 << 20;
+/// A quiet HTTP/2 connection is asked this often whether the other end is still there.
+const PING: Duration = Duration::from_secs(30);
+const PONG: Duration = Duration::from_secs(20);
 
-/// Serves a connection to its end.
-pub(crate) async fn serve<D: Doorkeeper>(
-    shared: Arc<Shared<D>>,
-    rule: Arc<Rule>,
-    stream: TcpStream,
-    peer: SocketAddr,
-) {
-    let mut first = [0];
-    let peeked = tokio::time::timeout(shared.limits.first_byte, stream.peek(&mut first)).await;
-    let Ok(Ok(1)) = peeked else { return };
-    if first[0] != TLS_HANDSHAKE {
-        return requests(shared, rule, stream, From { address: peer.ip(), secure: false }).await;
-    }
-    let Some(tls) = shared.tls.clone() else { return };
-    let acceptor = tokio_rustls::TlsAcceptor::from(tls);
-    match tokio::time::timeout(shared.limits.handshake, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => {
-            requests(shared, rule, stream, From { address: peer.ip(), secure: true }).await;
-        }
-        Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
-        Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
-    }
+/// A connection of somebody to a port.
+pub(crate) struct Connection<D> {
+    pub(crate) shared: Arc<Shared<D>>,
+    pub(crate) current: Arc<Current>,
+    pub(crate) peer: SocketAddr,
+    /// The gate leaves the port.
+    pub(crate) stop: CancellationToken,
+    /// Its place among all connections; a WebSocket keeps it.
+    pub(crate) slot: Arc<Slot>,
 }
 
-async fn requests<D, S>(shared: Arc<Shared<D>>, rule: Arc<Rule>, stream: S, from: From)
-where
-    D: Doorkeeper,
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let stop = shared.stop.clone();
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(shared.limits.head)
-        .max_buf_size(MAX_HEAD);
-    builder.http2().timer(TokioTimer::new()).adaptive_window(true).max_concurrent_streams(STREAMS);
-    let service = hyper::service::service_fn(move |request| {
-        let (shared, rule) = (shared.clone(), rule.clone());
-        async move { Ok::<_, std::convert::Infallible>(answer(&shared, &rule, from, request).await) }
-    });
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-    tokio::pin!(connection);
-    let outcome = tokio::select! {
-        outcome = &mut connection => outcome,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+impl<D: Doorkeeper> Connection<D> {
+    /// Serves it to its end.
+    pub(crate) async fn serve(self, stream: TcpStream) {
+        let limits = self.shared.limits;
+        let mut first = [0];
+        let peeked = tokio::time::timeout(limits.first_byte, stream.peek(&mut first)).await;
+        let Ok(Ok(1)) = peeked else { return };
+        let stream = Patient::new(stream, limits.still);
+        if first[0] != TLS_HANDSHAKE {
+            return self.http1(stream, false).await;
         }
-    };
-    if let Err(error) = outcome {
-        tracing::debug!(%error, "connection ended");
+        let Some(tls) = self.shared.tls.clone() else { return };
+        let peer = self.peer;
+        let acceptor = tokio_rustls::TlsAcceptor::from(tls);
+        match tokio::time::timeout(limits.handshake, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => match stream.get_ref().1.alpn_protocol() {
+                Some(b"h2") => self.http2(stream).await,
+                _ => self.http1(stream, true).await,
+            },
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
+            Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
+        }
     }
-}
 
-async fn answer<D: Doorkeeper>(
-    shared: &Shared<D>,
-    rule: &Rule,
-    from: From,
-    request: Request<Incoming>,
-) -> Response<Outgoing> {
-    let gated = rule.access == Access::Gated;
-    if gated && request.uri().path().starts_with(challenge::OWN) {
-        return own(shared, rule, from, request).await;
-    }
-    let asks = gated || rule.identity_header.is_some();
-    let who = if asks { shared.keeper.who(request.headers(), &rule.app) } else { Who::Stranger };
-    let page = challenge::wants_page(request.method(), request.headers());
-    if gated && let Some(refusal) = refusal(shared, rule, from, &request, &who, page) {
-        return refusal;
-    }
-    if let (Some(nostr), page::PROVIDER) = (&rule.page.nostr, request.uri().path()) {
-        return challenge::script(nostr.script);
-    }
-    let visitor = if let Who::Visitor(visitor) = &who { Some(visitor) } else { None };
-    let names = shared.names;
-    match forward::forward(&shared.client, rule, names, from, visitor, request, &shared.stop).await
+    async fn http1<S>(self, stream: S, secure: bool)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        Ok(response) => response,
-        Err(why) => challenge::absent(rule, why, &shared.keeper.absence(&rule.app), page),
-    }
-}
-
-/// Why a request does not pass a gated port.
-fn refusal<D: Doorkeeper>(
-    shared: &Shared<D>,
-    rule: &Rule,
-    from: From,
-    request: &Request<Incoming>,
-    who: &Who,
-    page: bool,
-) -> Option<Response<Outgoing>> {
-    let next = challenge::place(request.uri());
-    match who {
-        Who::Visitor(_) => {
-            let headers = request.headers();
-            let may = may_write(request.method(), request.uri(), headers, &rule.siblings);
-            (!may).then(challenge::foreign)
-        }
-        Who::NotTheirs => Some(challenge::not_theirs(rule, page)),
-        Who::Stranger => Some(match secure_place(shared, from, request.headers(), next) {
-            // a password is not typed where it can be read
-            Some(place) if page => {
-                challenge::redirect(StatusCode::TEMPORARY_REDIRECT, &place, Vec::new())
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.shared.limits.head)
+            .max_buf_size(MAX_HEAD);
+        let (stop, from) = (self.stop.clone(), self.from(secure));
+        let service = hyper::service::service_fn(move |request| self.answer(from.clone(), request));
+        let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        tokio::pin!(connection);
+        let outcome = tokio::select! {
+            outcome = &mut connection => outcome,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
             }
-            _ => challenge::denied(rule, page, shared.keeper.asks_name(), next),
-        }),
+        };
+        if let Err(error) = outcome {
+            tracing::debug!(%error, "connection ended");
+        }
+    }
+
+    async fn http2<S>(self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(WINDOW)
+            .keep_alive_interval(PING)
+            .keep_alive_timeout(PONG)
+            .max_header_list_size(MAX_HEADERS)
+            .max_concurrent_streams(STREAMS);
+        let (stop, from, idle) = (self.stop.clone(), self.from(true), self.shared.limits.head);
+        let traffic = Arc::<Traffic>::default();
+        let counted = traffic.clone();
+        let service = hyper::service::service_fn(move |request| {
+            let at_work = counted.begin();
+            let answer = self.answer(from.clone(), request);
+            async move {
+                let answer = answer.await?;
+                Ok::<_, Infallible>(answer.map(|body| Counted::new(body, at_work)))
+            }
+        });
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        let outcome = tokio::select! {
+            outcome = &mut connection => outcome,
+            () = quiet(&traffic, idle) => {
+                // also one that never began: whoever has nothing to say does not stay
+                connection.as_mut().graceful_shutdown();
+                match tokio::time::timeout(PONG.min(idle), connection).await {
+                    Ok(outcome) => outcome,
+                    Err(_) => return,
+                }
+            }
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = outcome {
+            tracing::debug!(%error, "connection ended");
+        }
+    }
+
+    fn from(&self, secure: bool) -> From {
+        let (rule, _) = self.current.now();
+        From {
+            address: self.peer.ip(),
+            secure,
+            forwarded: Forwarded::new(self.peer.ip(), secure, rule.port),
+            slot: self.slot.clone(),
+        }
+    }
+
+    /// Answers one request, by the rule of now.
+    fn answer(
+        &self,
+        from: From,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response<Outgoing>, Infallible>> + Send + use<D> {
+        let shared = self.shared.clone();
+        let (rule, stop) = self.current.now();
+        async move { Ok(answer(&shared, &rule, &from, stop, request).await) }
     }
 }
 
-/// The same place over TLS, for a request that came without, where the gate has a certificate.
-fn secure_place<D>(
-    shared: &Shared<D>,
-    from: From,
-    headers: &HeaderMap,
-    next: &str,
-) -> Option<String> {
-    if from.secure || shared.tls.is_none() {
-        return None;
-    }
-    let host = headers.get(header::HOST)?.to_str().ok()?;
-    host.parse::<http::uri::Authority>().ok().map(|host| format!("https://{host}{next}"))
-}
-
-/// The gate's own paths.
-async fn own<D: Doorkeeper>(
-    shared: &Shared<D>,
-    rule: &Rule,
-    from: From,
-    request: Request<Incoming>,
-) -> Response<Outgoing> {
-    match (request.method().clone(), request.uri().path()) {
-        (Method::GET | Method::HEAD, challenge::STYLE) => challenge::style(),
-        (Method::POST, challenge::LOGIN) => login(shared, rule, from, request).await,
-        (Method::GET | Method::HEAD, challenge::LOGIN) => {
-            challenge::login_page(rule, Say::Welcome, shared.keeper.asks_name(), "/")
+/// Comes when a connection has had nothing to do for so long; it may never have begun.
+async fn quiet(traffic: &Traffic, idle: Duration) {
+    let mut before = Some(0);
+    loop {
+        tokio::time::sleep(idle).await;
+        let now = traffic.quiet();
+        if now.is_some() && now == before {
+            return;
         }
-        _ => {
-            let body = "Not found.\n".to_owned();
-            challenge::text(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", body)
-        }
+        before = now;
     }
-}
-
-async fn login<D: Doorkeeper>(
-    shared: &Shared<D>,
-    rule: &Rule,
-    from: From,
-    request: Request<Incoming>,
-) -> Response<Outgoing> {
-    if !may_write(request.method(), request.uri(), request.headers(), &[]) {
-        let body = "The form is not of this page.\n".to_owned();
-        return challenge::text(StatusCode::FORBIDDEN, "text/plain; charset=utf-8", body);
-    }
-    let (head, body) = request.into_parts();
-    let headers = head.headers;
-    let read = Limited::new(body, MAX_FORM).collect();
-    let Ok(Ok(body)) = tokio::time::timeout(FORM_DEADLINE, read).await else {
-        return challenge::login_page(rule, Say::Failed, shared.keeper.asks_name(), "/");
-    };
-    let body = body.to_bytes();
-    let field = |name: &str| {
-        let mut fields = form_urlencoded::parse(&body);
-        fields.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
-    };
-    let next = field("next").unwrap_or_default();
-    let next = challenge::safe_next(&next);
-    let user = field("user").filter(|user| !user.trim().is_empty());
-    let typed = match field("code") {
-        Some(code) => Typed::Code(Secret(code)),
-        None => Typed::Password { user, password: Secret(field("password").unwrap_or_default()) },
-    };
-    let coded = matches!(typed, Typed::Code(_));
-    let many = shared.keeper.asks_name();
-    let login = shared.keeper.login(from.address, &headers, typed, from.secure).await;
-    let (say, cookies) = match login {
-        Login::Welcome(cookies) => {
-            return challenge::redirect(StatusCode::SEE_OTHER, next, cookies);
-        }
-        Login::Code(cookies) => (Say::Code, cookies),
-        Login::Wrong if coded => (Say::WrongCode, Vec::new()),
-        Login::Wrong => (Say::Wrong, Vec::new()),
-        Login::Expired => (Say::Expired, Vec::new()),
-        Login::TooMany(wait) => (Say::TooMany(wait), Vec::new()),
-        Login::NotSetUp => (Say::NotSetUp, Vec::new()),
-        Login::Failed => (Say::Failed, Vec::new()),
-    };
-    let mut response = challenge::login_page(rule, say, many, next);
-    for cookie in cookies {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
-    response
 }

@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::connection;
-use crate::forward::{self, Client};
 use crate::headers::Names;
 use crate::rule::{Doorkeeper, Rule};
 use crate::slots::Slots;
+use crate::upstream::Upstreams;
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -32,6 +32,8 @@ pub struct Limits {
     pub handshake: Duration,
     /// Time for a request's head, also between two requests of a connection.
     pub head: Duration,
+    /// Time in which something of a body must come, and something of an answer be taken.
+    pub still: Duration,
 }
 
 impl Default for Limits {
@@ -42,6 +44,7 @@ impl Default for Limits {
             first_byte: Duration::from_secs(15),
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(60),
+            still: Duration::from_secs(120),
         }
     }
 }
@@ -53,8 +56,8 @@ pub(crate) struct Shared<D> {
     pub(crate) names: Names,
     pub(crate) limits: Limits,
     pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
-    pub(crate) client: Client,
-    pub(crate) stop: CancellationToken,
+    pub(crate) upstreams: Arc<Upstreams>,
+    stop: CancellationToken,
     slots: Slots,
     tasks: TaskTracker,
 }
@@ -68,10 +71,41 @@ pub struct Listening {
     pub refused: BTreeMap<SocketAddr, String>,
 }
 
+/// The rule of a port as it is now: connections that stay open follow it.
+#[derive(Debug)]
+pub(crate) struct Current(RwLock<(Arc<Rule>, CancellationToken)>);
+
+impl Current {
+    /// The rule, and what ends the WebSockets that were opened under it.
+    pub(crate) fn now(&self) -> (Arc<Rule>, CancellationToken) {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Another rule; when it asks more of visitors, what they opened before ends.
+    fn set(&self, rule: &Rule, stop: &CancellationToken) {
+        let mut now = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if *now.0 == *rule {
+            return;
+        }
+        if now.0.access != rule.access || now.0.app != rule.app {
+            now.1.cancel();
+            now.1 = stop.child_token();
+        }
+        now.0 = Arc::new(rule.clone());
+    }
+}
+
 #[derive(Debug)]
 struct Port {
-    rule: Arc<RwLock<Arc<Rule>>>,
+    current: Arc<Current>,
     open: BTreeMap<SocketAddr, CancellationToken>,
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        self.current.now().1.cancel();
+        self.open.values().for_each(CancellationToken::cancel);
+    }
 }
 
 /// The gate.
@@ -95,34 +129,28 @@ impl<D: Doorkeeper> Gate<D> {
         tasks: TaskTracker,
     ) -> Self {
         let slots = Slots::new(limits.connections, limits.per_address);
-        let client = forward::client();
-        let shared = Shared { keeper, names, limits, tls, client, stop, slots, tasks };
+        let upstreams = Arc::<Upstreams>::default();
+        let sweep = Upstreams::sweep(Arc::downgrade(&upstreams));
+        let ended = stop.clone();
+        tasks.spawn(async move { ended.run_until_cancelled(sweep).await });
+        let shared = Shared { keeper, names, limits, tls, upstreams, stop, slots, tasks };
         Self { shared: Arc::new(shared), ports: BTreeMap::new() }
     }
 
     /// Stands before these ports on these addresses and no others, and says where it does. Listeners
     /// that stay are not touched.
     pub fn set(&mut self, rules: &[Rule], addresses: &[IpAddr]) -> BTreeMap<u16, Listening> {
-        let gone: Vec<u16> = self.ports.keys().copied().collect();
-        for port in gone.iter().filter(|port| !rules.iter().any(|rule| rule.port == **port)) {
-            if let Some(port) = self.ports.remove(port) {
-                port.open.values().for_each(CancellationToken::cancel);
-            }
-        }
+        self.ports.retain(|port, _| rules.iter().any(|rule| rule.port == *port));
         rules.iter().map(|rule| (rule.port, self.stand_before(rule, addresses))).collect()
     }
 
     fn stand_before(&mut self, rule: &Rule, addresses: &[IpAddr]) -> Listening {
-        let port = self.ports.entry(rule.port).or_insert_with(|| Port {
-            rule: Arc::new(RwLock::new(Arc::new(rule.clone()))),
-            open: BTreeMap::new(),
+        let stop = &self.shared.stop;
+        let port = self.ports.entry(rule.port).or_insert_with(|| {
+            let current = RwLock::new((Arc::new(rule.clone()), stop.child_token()));
+            Port { current: Arc::new(Current(current)), open: BTreeMap::new() }
         });
-        {
-            let mut now = port.rule.write().unwrap_or_else(PoisonError::into_inner);
-            if **now != *rule {
-                *now = Arc::new(rule.clone());
-            }
-        }
+        port.current.set(rule, stop);
         let wanted: BTreeSet<SocketAddr> =
             addresses.iter().map(|ip| SocketAddr::new(*ip, rule.port)).collect();
         port.open.retain(|address, stop| {
@@ -140,8 +168,8 @@ impl<D: Doorkeeper> Gate<D> {
             match listen(address) {
                 Ok(listener) => {
                     let stop = self.shared.stop.child_token();
-                    let (shared, rule) = (self.shared.clone(), port.rule.clone());
-                    self.shared.tasks.spawn(accept(shared, rule, listener, stop.clone()));
+                    let (shared, current) = (self.shared.clone(), port.current.clone());
+                    self.shared.tasks.spawn(accept(shared, current, listener, stop.clone()));
                     port.open.insert(address, stop);
                 }
                 Err(error) => {
@@ -168,7 +196,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 async fn accept<D: Doorkeeper>(
     shared: Arc<Shared<D>>,
-    rule: Arc<RwLock<Arc<Rule>>>,
+    current: Arc<Current>,
     listener: TcpListener,
     stop: CancellationToken,
 ) {
@@ -193,11 +221,13 @@ async fn accept<D: Doorkeeper>(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
-        let rule = rule.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let one = shared.clone();
-        shared.tasks.spawn(async move {
-            let _slot = slot;
-            connection::serve(one, rule, stream, peer).await;
-        });
+        let one = connection::Connection {
+            shared: shared.clone(),
+            current: current.clone(),
+            peer,
+            stop: stop.clone(),
+            slot: Arc::new(slot),
+        };
+        shared.tasks.spawn(one.serve(stream));
     }
 }

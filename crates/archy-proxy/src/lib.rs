@@ -7,20 +7,26 @@
 //!
 //! Bodies are streams in both directions: a request of any size takes the same little memory.
 
+mod answer;
 mod challenge;
 mod connection;
+mod counted;
 mod forward;
 mod gate;
 mod headers;
 mod origin;
 mod page;
+mod patience;
 mod policy;
 mod rule;
 mod slots;
+mod sound;
 mod splice;
+mod upstream;
 
 pub use gate::{Gate, Limits, Listening};
 pub use headers::Names;
 pub use page::PROVIDER;
+pub use patience::Patient;
 pub use rule::{Access, Doorkeeper, Login, Nostr, Page, Rule, Secret, Typed, Visitor, Who};
 pub use slots::{Slot, Slots};

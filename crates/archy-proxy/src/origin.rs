@@ -1,10 +1,14 @@
 //! Pages of other ports on the same host share its cookies; they may not write to a guarded port, nor
 //! open a WebSocket there (cross-site request forgery, cross-site WebSocket hijacking).
 
-use http::header::{self, HeaderMap};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Uri};
 
 use crate::headers::asks_upgrade;
+
+/// Where a browser says a request comes from (Fetch Metadata Request Headers, section 2.4). Scripts
+/// cannot set it.
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// True unless a browser says that a page of somebody else's sends this. Ports in `siblings` are of the
 /// same app.
@@ -13,7 +17,14 @@ pub(crate) fn may_write(method: &Method, uri: &Uri, headers: &HeaderMap, sibling
     if reads && !asks_upgrade(headers) {
         return true;
     }
-    let Some(origin) = headers.get(header::ORIGIN) else { return true };
+    let site = headers.get(FETCH_SITE).map(HeaderValue::as_bytes);
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return !matches!(site, Some(b"cross-site" | b"same-site"));
+    };
+    // forms of pages with `Referrer-Policy: no-referrer` are sent so; only browsers set the other header
+    if origin.as_bytes() == b"null" && site == Some(b"same-origin") {
+        return true;
+    }
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let host = host.or_else(|| uri.authority().map(http::uri::Authority::as_str));
     let (Some(host), Ok(origin)) = (host, origin.to_str()) else { return false };
@@ -64,6 +75,24 @@ mod tests {
             }
             let found = may_write(&method.parse().unwrap(), &uri, &headers, &[80, 82]);
             assert_eq!(found, may, "{method} {origin:?} {upgrade}");
+        }
+        for (origin, site, may) in [
+            (Some("null"), Some("same-origin"), true),
+            (Some("null"), Some("same-site"), false),
+            (Some("null"), Some("cross-site"), false),
+            (None, Some("same-origin"), true),
+            (None, Some("none"), true),
+            (None, Some("same-site"), false),
+            (None, Some("cross-site"), false),
+            (Some("http://n.local:81"), Some("same-origin"), false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, "n.local:80".parse().unwrap());
+            for (name, value) in [(header::ORIGIN, origin), (FETCH_SITE, site)] {
+                value.map(|value| headers.insert(name, value.parse().unwrap()));
+            }
+            let found = may_write(&Method::POST, &uri, &headers, &[80, 82]);
+            assert_eq!(found, may, "{origin:?} {site:?}");
         }
     }
 }

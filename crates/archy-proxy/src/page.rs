@@ -120,7 +120,7 @@ fn changeable(status: StatusCode, headers: &HeaderMap) -> bool {
 }
 
 /// The host without its port; the dashboard has the usual ones.
-fn node_of(host: &str) -> &str {
+pub(crate) fn node_of(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((node, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => node,
         _ => host,
@@ -129,7 +129,7 @@ fn node_of(host: &str) -> &str {
 
 /// Who may frame a page: this node's pages on any port. Policies know no IPv6 addresses (Content
 /// Security Policy, section 2.3.1), so that there only the same port may.
-fn ancestors(node: &str) -> String {
+pub(crate) fn ancestors(node: &str) -> String {
     match node.contains(['[', ',', ';', ' ']) {
         true => "'self'".to_owned(),
         false => format!("'self' https://{node}:* http://{node}:*"),

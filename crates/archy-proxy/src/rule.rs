@@ -120,6 +120,10 @@ pub trait Doorkeeper: Send + Sync + 'static {
     /// Who asks for an app, by the cookies of the request.
     fn who(&self, headers: &HeaderMap, app: &AppId) -> Who;
 
+    /// Comes when the one who asked with these cookies may not use the app any more: their session has
+    /// ended, or what they may open has changed. This is no use of the session.
+    fn until(&self, cookies: &HeaderMap, app: &AppId) -> BoxFuture<'static, ()>;
+
     /// True when others than the owner may log in, so that a name is asked for.
     fn asks_name(&self) -> bool;
 

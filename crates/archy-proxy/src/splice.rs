@@ -8,6 +8,10 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use crate::forward::Until;
+use crate::patience::Broken;
+use crate::upstream::Lease;
+
 /// Where a tag goes.
 const MARKS: [&[u8]; 2] = [b"</head", b"<body"];
 /// Bytes that may be the beginning of a mark.
@@ -15,34 +19,77 @@ const HELD: usize = 5;
 /// A page whose head is not over by then stays as it is.
 const HORIZON: usize = 1 << 20;
 
-/// An app's answer, passed on as it comes.
-#[derive(Debug)]
+/// An app's answer, passed on as it comes. Its connection waits for the next request once it is
+/// through.
 pub(crate) struct Passed {
     body: Incoming,
     splice: Option<Splice>,
+    lease: Option<Lease>,
+    until: Option<Until>,
+}
+
+impl std::fmt::Debug for Passed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Passed").field("splice", &self.splice).finish_non_exhaustive()
+    }
 }
 
 impl Passed {
-    pub(crate) const fn new(body: Incoming, splice: Option<Splice>) -> Self {
-        Self { body, splice }
+    /// What goes on for long ends with `until`.
+    pub(crate) const fn new(
+        body: Incoming,
+        splice: Option<Splice>,
+        lease: Lease,
+        until: Option<Until>,
+    ) -> Self {
+        Self { body, splice, lease: Some(lease), until }
+    }
+
+    /// The answer to an upgrade, whose connection is in other hands.
+    pub(crate) const fn ended(body: Incoming) -> Self {
+        Self { body, splice: None, lease: None, until: None }
+    }
+
+    fn give_back(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.give_back();
+        }
+    }
+}
+
+impl Drop for Passed {
+    fn drop(&mut self) {
+        // a body of known length is not asked again after its last byte
+        if self.body.is_end_stream() {
+            self.give_back();
+        }
     }
 }
 
 impl Body for Passed {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Broken;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = self.get_mut();
+        if let Some(until) = &mut this.until
+            && until.as_mut().poll(cx).is_ready()
+        {
+            // the answer is broken off, not brought to an end
+            return Poll::Ready(Some(Err(Broken::Ended)));
+        }
         loop {
             let polled = Pin::new(&mut this.body).poll_frame(cx);
-            let Some(splice) = &mut this.splice else { return polled };
+            if matches!(polled, Poll::Ready(None)) {
+                this.give_back();
+            }
+            let Some(splice) = &mut this.splice else { return polled.map_err(Broken::from) };
             let frame = match std::task::ready!(polled) {
                 Some(Ok(frame)) => frame,
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
                 None => {
                     let rest = splice.rest();
                     this.splice = None;

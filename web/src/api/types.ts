@@ -113,6 +113,12 @@ export type AppParams = {
 /** State of an app as people see it. Transient ones carry a deadline in their report. */
 export type AppState = "installing" | "starting" | "running" | "unhealthy" | "waiting" | "stopping" | "stopped" | "failed" | "updating" | "removing" | "unknown";
 
+/** Parameters of `auth.login.signer.finish` and `auth.signer.enrol.finish`. */
+export type AttemptParams = {
+  /** The attempt. */
+  attempt_id: string,
+};
+
 /** Something that needs, or needed, attention. */
 export type Attention = {
   /** Its number; it grows. */
@@ -546,6 +552,20 @@ export type EmailSettings = {
 export type Encrypted = {
   /** What the reader decrypts. */
   ciphertext: string,
+};
+
+/** Result of `auth.signer.enrol.finish`. */
+export type EnrolProgress = { "status": "pending" } | { "status": "enrolled",
+  /** The identity. */
+  identity_id: string,
+  /** Its Nostr key in hex. */
+  pubkey: string,
+  /** When, in the words of RFC 3339. */
+  added_at: string,
+  /** Milliseconds from the question to the answer. */
+  approval_ms: number,
+  /** So quick that hardly a person has read it: the signer seems to approve by itself. */
+  quick_approval: boolean,
 };
 
 /** The part of an error that programs read. */
@@ -1026,6 +1046,18 @@ export type LoginParams = {
   device_token?: Hidden,
   /** Sets the cookie `remember` as well, which begins a new session when this one has ended. */
   remember?: boolean,
+};
+
+/** A signer that can approve logins; an element of `auth.signer.list`. */
+export type LoginSigner = {
+  /** The identity. */
+  identity_id: string,
+  /** Its Nostr key in hex. */
+  pubkey: string,
+  /** When it was added, in the words of RFC 3339. */
+  added_at: string,
+  /** The identity's name; null when it is not there any more. */
+  name: string | null,
 };
 
 /** Result of `auth.login` when the password alone does not do; it is null when it does. */
@@ -2106,12 +2138,60 @@ export type SignedEvent = {
   sig: string,
 };
 
+/** An attempt to log in with a signer. */
+export type SignerAttempt = {
+  /** When it began or was refused (milliseconds since 1970). */
+  at: number,
+  /** From which address. */
+  ip: string,
+  /**
+   * `pending`, `approved`, `denied`, `expired`, `offline`, `refused`, `failed`, `refused-busy` or
+   * `refused-budget`.
+   */
+  outcome: string,
+  /** The identity that approved. */
+  identity_id: string | null,
+};
+
+/** Parameters of `auth.signer.enrol.start`. */
+export type SignerParams = {
+  /** An identity whose key a linked signer holds. */
+  identity_id: string,
+  /** The caller's password; it may be left out over the unix socket. */
+  password?: Hidden,
+};
+
+/** Result of `auth.login.signer.finish`. */
+export type SignerProgress = { "status": "pending" } | { "status": "approved" };
+
 /** A linked signer. */
 export type SignerRecord = {
   /** Key of the signer itself. */
   remote_signer_pubkey: string,
   /** Where it is met. */
   relays: Array<string>,
+};
+
+/** Result of `auth.signer.remove`. */
+export type SignerRemoved = {
+  /** It was there. */
+  removed: boolean,
+};
+
+/** Result of `auth.login.signer.start` and `auth.signer.enrol.start`. */
+export type SignerStarted = {
+  /** Names the attempt. */
+  attempt_id: string,
+  /** Four digits: the signer shows the same. */
+  code: string,
+};
+
+/** Result of `auth.signer.status`. */
+export type SignerStatus = {
+  /** No attempt can begin before then (milliseconds since 1970); null when one can. */
+  paused_until: number | null,
+  /** The last attempts, newest first. */
+  recent: Array<SignerAttempt>,
 };
 
 /** A copy of an app's data, made before an update. */
@@ -2482,6 +2562,22 @@ export interface Methods {
   "auth.login.passkey.start": { params: PasskeyLoginParams; result: PasskeyQuestion };
   /** Ends a login with a passkey. */
   "auth.login.passkey.finish": { params: PasskeyAnswer; result: null };
+  /** Says whether a login with a signer can begin; with a second factor it needs the password first. */
+  "auth.login.signer.available": { params: NoParams; result: boolean };
+  /** Asks the linked signers to approve a login, or to stand in for the code of the second factor. */
+  "auth.login.signer.start": { params: NoParams; result: SignerStarted };
+  /** Waits at most 10 seconds for the signer; begins the session once it has approved. */
+  "auth.login.signer.finish": { params: AttemptParams; result: SignerProgress };
+  /** Asks a linked signer whether it may approve logins of the caller. */
+  "auth.signer.enrol.start": { params: SignerParams; result: SignerStarted };
+  /** Waits at most 10 seconds for the signer. */
+  "auth.signer.enrol.finish": { params: AttemptParams; result: EnrolProgress };
+  /** Lists the signers that approve logins of the caller. */
+  "auth.signer.list": { params: NoParams; result: Array<LoginSigner> };
+  /** Takes a signer away from the caller's login. */
+  "auth.signer.remove": { params: SignerParams; result: SignerRemoved };
+  /** Tells of the last attempts to log in with a signer. */
+  "auth.signer.status": { params: NoParams; result: SignerStatus };
   /** Ends the session. */
   "auth.logout": { params: NoParams; result: null };
   /** Changes the caller's password and ends all their other sessions and tokens. */
@@ -2692,6 +2788,9 @@ export interface Methods {
 
 /** Methods that need the X-CSRF-Token header. */
 export const CSRF_METHODS: ReadonlySet<string> = new Set<keyof Methods>([
+  "auth.signer.enrol.start",
+  "auth.signer.enrol.finish",
+  "auth.signer.remove",
   "auth.logout",
   "auth.changePassword",
   "auth.revokeSession",
@@ -2905,7 +3004,12 @@ export const ERROR_HINTS: Readonly<Record<string, string>> = {
   "seed-missing": "Make one with `seed.generate`, or bring one along with `seed.restore`.",
   "seed-word-count": "Write all words in their order, with spaces between them.",
   "seed-word-unknown": "Look at that word again; its first four letters suffice.",
+  "signer-not-linked": "Link a signer on another device first.",
+  "signer-unavailable": "Log in with the password; that ends pauses as well.",
   "signer-login-expired": "Begin again.",
+  "signer-busy": "Wait two minutes.",
+  "signer-limit": "Remove one with auth.signer.remove.",
+  "signer-login-ended": "Begin again; the password works as well.",
   "signer-login-invalid": "Begin again.",
   "journal-silent": "`journalctl -u archipelago` on the node shows the same.",
   "notify-mail-deadline": "Check host and port.",

@@ -12,23 +12,24 @@ use http::{HeaderMap, header};
 
 use crate::app::App;
 use crate::auth::login::{self, Begun, Entered, HALF_SECS, Refused, Visit};
-use crate::auth::{Limit, agent, cookies};
+use crate::auth::{Limit, Session, agent, cookies};
 use crate::clock;
 
 /// Asks the daemon's sessions.
 #[derive(Debug)]
-pub(super) struct Keeper(Arc<App>);
+pub struct Keeper(Arc<App>);
 
 impl Keeper {
-    pub(super) const fn new(app: Arc<App>) -> Self {
+    /// A keeper with the sessions, users and limits of this daemon.
+    #[must_use]
+    pub const fn new(app: Arc<App>) -> Self {
         Self(app)
     }
 }
 
 impl Doorkeeper for Keeper {
     fn who(&self, headers: &HeaderMap, app: &AppId) -> Who {
-        let token = cookies::get(headers, SESSION_COOKIE);
-        let session = token.and_then(|token| self.0.sessions.find(token, clock::steady_now()));
+        let session = find(headers, |token| self.0.sessions.find(token, clock::steady_now()));
         match session {
             None => Who::Stranger,
             Some(session) if self.0.users.may_open(&session.user, session.role, app) => {
@@ -36,6 +37,16 @@ impl Doorkeeper for Keeper {
             }
             Some(_) => Who::NotTheirs,
         }
+    }
+
+    fn until(&self, headers: &HeaderMap, app: &AppId) -> BoxFuture<'static, ()> {
+        let (daemon, app) = (self.0.clone(), app.clone());
+        let session = find(headers, |token| daemon.sessions.look(token, clock::steady_now()));
+        Box::pin(async move {
+            let Some(session) = session else { return };
+            let may = || daemon.users.may_open(&session.user, session.role, &app);
+            daemon.sessions.ended(&session, clock::steady_now, may).await;
+        })
     }
 
     fn asks_name(&self) -> bool {
@@ -69,6 +80,11 @@ impl Doorkeeper for Keeper {
         let report = snapshot.apps.get(app).map(|view| &view.report);
         report.map(|report| report.cause.text.clone()).unwrap_or_default()
     }
+}
+
+/// The first session of those that the cookies name.
+fn find(headers: &HeaderMap, of: impl Fn(&str) -> Option<Arc<Session>>) -> Option<Arc<Session>> {
+    cookies::all(headers, SESSION_COOKIE).find_map(of)
 }
 
 fn visit(from: IpAddr, headers: &HeaderMap) -> Visit {
@@ -124,7 +140,8 @@ async fn with_code(
 fn too_many<M: Method>(app: &App, visit: &Visit) -> Option<Login> {
     let rate = M::ACCESS.rate?;
     let limit = Limit::new(rate.count, u64::from(rate.seconds));
-    let counted = app.limiter.count(M::NAME, visit.ip, limit, clock::steady_millis());
+    let counted =
+        app.limiter.count(login::budget(M::NAME), visit.ip, limit, clock::steady_millis());
     counted.err().map(Login::TooMany)
 }
 

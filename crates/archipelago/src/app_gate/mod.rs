@@ -20,12 +20,12 @@ use tokio_util::task::TaskTracker;
 use crate::app::App;
 use crate::net::{self, certs::Certs};
 use exceptions::Kept;
-use keeper::Keeper;
+pub use keeper::Keeper;
 
 pub use status::{set_access, status};
 
 /// Cookies of the dashboard: no app ever sees them.
-const COOKIES: Names = Names(&[SESSION_COOKIE, CSRF_COOKIE, REMEMBER_COOKIE]);
+pub const COOKIES: Names = Names(&[SESSION_COOKIE, CSRF_COOKIE, REMEMBER_COOKIE]);
 /// The node's addresses are looked at this often: they come and go with networks.
 const ADDRESSES: Duration = Duration::from_secs(10);
 

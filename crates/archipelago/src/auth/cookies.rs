@@ -22,6 +22,14 @@ pub fn set_remember(headers: &mut HeaderMap, token: &str, secure: bool, max_age_
     append(headers, &format!("{REMEMBER}={token}; HttpOnly; {}", tail(secure, max_age_secs)));
 }
 
+/// Adds the header that binds an attempt to log in with a signer to the browser that began it.
+pub fn set_binding(headers: &mut HeaderMap, name: &str, token: &str, secure: bool) {
+    let secs = archy_identity::login::ATTEMPT_MILLIS / 1000;
+    let secure = if secure { "; Secure" } else { "" };
+    let tail = format!("Path=/rpc/; SameSite=Strict; Max-Age={secs}{secure}");
+    append(headers, &format!("{name}={token}; HttpOnly; {tail}"));
+}
+
 /// Adds the headers that take the cookies away.
 pub fn clear(headers: &mut HeaderMap, secure: bool) {
     set(headers, "", "", secure, 0);
@@ -39,17 +47,33 @@ fn append(headers: &mut HeaderMap, value: &str) {
     }
 }
 
-/// The value of a cookie in a request; the first of that name.
+/// The value of a cookie in a request; the first of that name. Other cookies of the host, which an
+/// app may have set, can hold anything: they do not hide this one.
 #[must_use]
 pub fn get<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(key, _)| *key == name)
-        .map(|(_, value)| value.trim_matches('"'))
+    all(headers, name).next()
+}
+
+/// The cookies whose names begin so.
+pub fn beginning<'a>(
+    headers: &'a HeaderMap,
+    start: &str,
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let lines = headers.get_all(header::COOKIE).into_iter();
+    let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    let text = pairs.filter_map(|pair| std::str::from_utf8(pair.trim_ascii()).ok());
+    text.filter(move |pair| pair.starts_with(start)).filter_map(|pair| pair.split_once('='))
+}
+
+/// The values of all cookies of a name. An app's page can add one of the same name for a longer path,
+/// which browsers send first.
+pub fn all<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
+    let lines = headers.get_all(header::COOKIE).into_iter();
+    let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    pairs.filter_map(move |pair| {
+        let value = pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+        Some(std::str::from_utf8(value).ok()?.trim_matches('"'))
+    })
 }
 
 #[cfg(test)]
@@ -73,5 +97,9 @@ mod tests {
         assert_eq!(get(&request, SESSION), Some("aa"));
         assert_eq!(get(&request, CSRF), Some("bb"));
         assert_eq!(get(&request, "y"), None);
+        // what an app has set hides nothing
+        let line = HeaderValue::from_bytes(b"theme=\xff; session=cc; session=dd").unwrap();
+        let request = HeaderMap::from_iter([(header::COOKIE, line)]);
+        assert_eq!(all(&request, SESSION).collect::<Vec<_>>(), ["cc", "dd"]);
     }
 }

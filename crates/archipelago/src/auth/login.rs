@@ -21,6 +21,30 @@ const CODES: Limit = Limit::new(30, 600);
 /// What [`CODES`] are counted under.
 const CODES_NAME: &str = "auth.second-factor";
 
+/// What a method's calls are counted under: whatever guesses a secret of somebody's, by whichever door,
+/// uses up the same attempts.
+#[must_use]
+pub fn budget(method: &'static str) -> &'static str {
+    const DOORS: [&str; 3] = [AuthLogin::NAME, AuthLoginTotp::NAME, AuthLoginBackup::NAME];
+    if DOORS.contains(&method) { AuthLogin::NAME } else { method }
+}
+
+/// Counts a guess that comes by another method than those of [`budget`].
+///
+/// # Errors
+/// There were too many.
+pub fn count_guess(app: &App, visit: &Visit) -> Result<(), Refused> {
+    let Some(rate) = AuthLogin::ACCESS.rate else { return Ok(()) };
+    let limit = Limit::new(rate.count, u64::from(rate.seconds));
+    let counted = app.limiter.count(AuthLogin::NAME, visit.ip, limit, clock::steady_millis());
+    counted.map_err(Refused::TooMany)
+}
+
+/// Takes a guess back that was right.
+pub fn forgive(app: &App, visit: &Visit) {
+    app.limiter.forgive(AuthLogin::NAME, visit.ip);
+}
+
 /// Where somebody is.
 #[derive(Debug, Clone)]
 pub struct Visit {
@@ -107,7 +131,9 @@ pub async fn with_password(
         tracing::warn!(from = visit.from, "login refused");
         Refused::Wrong
     })?;
-    app.limiter.forgive(AuthLogin::NAME, visit.ip);
+    forgive(app, visit);
+    // the owner is there: attempts with a signer begin anew
+    app.signers.forgive();
     if record.second_factor.is_some() {
         let half = Half { user, remember };
         return Ok(Entered::Code(app.halves.put(half, clock::steady_millis())?));
@@ -148,7 +174,11 @@ pub async fn with_code(
 ) -> Result<Begun, Refused> {
     let now = clock::steady_millis();
     let token = token.unwrap_or_default();
-    let half = app.halves.look(token, now).ok_or(Refused::Expired)?;
+    let Some(half) = app.halves.look(token, now) else {
+        // nothing was guessed
+        forgive(app, visit);
+        return Err(Refused::Expired);
+    };
     app.limiter.count(CODES_NAME, None, CODES, now).map_err(Refused::TooMany)?;
     let seconds = u64::try_from(clock::now().0 / 1000).unwrap_or_default();
     let taken = app
@@ -166,8 +196,7 @@ pub async fn with_code(
         return Err(Refused::Wrong);
     };
     app.limiter.forgive(CODES_NAME, None);
-    let door = if backup { AuthLoginBackup::NAME } else { AuthLoginTotp::NAME };
-    app.limiter.forgive(door, visit.ip);
+    forgive(app, visit);
     // only one of two that come at once ends the login
     app.halves.take(token, now).ok_or(Refused::Expired)?;
     Ok(begin(app, visit, &half.user, &record, half.remember).await?)
@@ -181,7 +210,7 @@ pub async fn with_device(app: &App, visit: &Visit, token: &str) -> Result<Begun,
     let now = clock::steady_now();
     let found = app.tokens.find(Kind::Device, token, now).ok_or(Refused::Wrong)?;
     let record = app.users.find(&found.user).await?.ok_or(Refused::Wrong)?;
-    app.limiter.forgive(AuthLogin::NAME, visit.ip);
+    forgive(app, visit);
     app.tokens.used(&found.id, now).await;
     let visit = Visit { ip: visit.ip, from: format!("{}, {}", visit.from, found.name) };
     let tokens = begin_with(app, &visit, &found.user, &record, Some(found.id)).await?;
@@ -250,13 +279,9 @@ pub async fn again(
     user: &str,
     password: Option<String>,
 ) -> Result<(), Refused> {
-    if let Some(rate) = AuthLogin::ACCESS.rate {
-        let limit = Limit::new(rate.count, u64::from(rate.seconds));
-        let counted = app.limiter.count(AuthLogin::NAME, visit.ip, limit, clock::steady_millis());
-        counted.map_err(Refused::TooMany)?;
-    }
+    count_guess(app, visit)?;
     verify(app, user, password.unwrap_or_default()).await?.ok_or(Refused::Wrong)?;
-    app.limiter.forgive(AuthLogin::NAME, visit.ip);
+    forgive(app, visit);
     Ok(())
 }
 

@@ -11,6 +11,7 @@ pub mod passkeys;
 pub mod password;
 pub mod pending;
 pub mod sessions;
+pub mod signer;
 pub mod tokens;
 pub mod totp;
 pub mod user_file;

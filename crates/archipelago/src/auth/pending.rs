@@ -74,6 +74,14 @@ impl<T: Clone> Pending<T> {
         Some(one.what.clone())
     }
 
+    /// What waits under a token; this is no try.
+    #[must_use]
+    pub fn peek(&self, token: &str, now_millis: u64) -> Option<T> {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let one = waiting.get(&key(token))?;
+        (now_millis.saturating_sub(one.since) < self.lifetime).then(|| one.what.clone())
+    }
+
     /// Takes what waits under a token, for good; this is no try.
     #[must_use]
     pub fn take(&self, token: &str, now_millis: u64) -> Option<T> {

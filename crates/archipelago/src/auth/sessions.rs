@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use archy_store::{Session as Row, Store, StoreError};
 use archy_types::Timestamp;
@@ -11,6 +12,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use rand::TryRngCore as _;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use tokio::sync::watch;
 
 use super::{Role, role_name, role_of};
 
@@ -20,6 +22,8 @@ const IDLE: i64 = 24 * 3600 * 1000;
 const ABSOLUTE: i64 = 30 * 24 * 3600 * 1000;
 /// Uses are written to the store at most this often (milliseconds).
 const SAVE_EVERY: i64 = 5 * 60 * 1000;
+/// What stays open is looked at this often at least, for sessions that expire (milliseconds).
+const LOOK_EVERY: i64 = 60 * 1000;
 /// Sessions at once; beyond that the longest unused one ends.
 const MAX_SESSIONS: usize = 1000;
 
@@ -115,6 +119,8 @@ pub struct Begin {
 pub struct Sessions {
     store: Store,
     live: RwLock<HashMap<Key, Arc<Session>>>,
+    /// Told when sessions ended, or what users may do has changed.
+    changed: watch::Sender<()>,
 }
 
 impl Sessions {
@@ -128,7 +134,7 @@ impl Sessions {
         }
         let rows = store.sessions(now).await?;
         let live = rows.into_iter().take(MAX_SESSIONS).filter_map(from_row).collect();
-        Ok(Self { store, live: RwLock::new(live) })
+        Ok(Self { store, live: RwLock::new(live), changed: watch::Sender::default() })
     }
 
     /// Begins a session.
@@ -187,6 +193,7 @@ impl Sessions {
             })
         };
         if let Some(key) = surplus {
+            self.reconsider();
             self.store.delete_session(&hex::encode(key)).await?;
         }
         Ok(Tokens { session: token, csrf })
@@ -206,6 +213,40 @@ impl Sessions {
         session.seen.fetch_max(now.0, Ordering::Relaxed);
         self.save_use(&session, now);
         Some(session)
+    }
+
+    /// The session of a token, if it counts. This is no use of it.
+    #[must_use]
+    pub fn look(&self, token: &str, now: Timestamp) -> Option<Arc<Session>> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        live.get(&key_of(token)).filter(|session| session.expires() > now).cloned()
+    }
+
+    /// What was opened under sessions is to be looked at again.
+    pub fn reconsider(&self) {
+        self.changed.send_replace(());
+    }
+
+    /// Comes when a session counts no more, or `may` says so: whatever stays open ends then.
+    pub async fn ended(
+        &self,
+        session: &Session,
+        now: fn() -> Timestamp,
+        may: impl Fn() -> bool + Send,
+    ) {
+        let mut changed = self.changed.subscribe();
+        loop {
+            let at = now();
+            if !self.is_live(session, at) || !may() {
+                return;
+            }
+            let left = (session.expires().0 - at.0).clamp(1, LOOK_EVERY);
+            let wait = tokio::time::sleep(Duration::from_millis(left.unsigned_abs()));
+            tokio::select! {
+                _ = changed.changed() => {}
+                () = wait => {}
+            }
+        }
     }
 
     /// True while a session counts; unlike [`Sessions::find`] this is no use of it.
@@ -241,6 +282,7 @@ impl Sessions {
     /// The store cannot be written; the session has ended in this process all the same.
     pub async fn end(&self, session: &Session) -> Result<(), StoreError> {
         self.live.write().unwrap_or_else(PoisonError::into_inner).remove(&session.key);
+        self.reconsider();
         self.store.delete_session(&hex::encode(session.key)).await.map(drop)
     }
 
@@ -280,6 +322,7 @@ impl Sessions {
             }
             !ends
         });
+        self.reconsider();
         for key in &gone {
             self.store.delete_session(&hex::encode(key)).await?;
         }

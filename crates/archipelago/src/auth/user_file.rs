@@ -43,6 +43,9 @@ pub struct Record {
     /// Passkeys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passkeys: Vec<KeptKey>,
+    /// Linked signers that may approve their logins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub login_signers: Vec<Value>,
     /// When they were made (milliseconds since 1970).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<i64>,

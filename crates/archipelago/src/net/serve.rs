@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use archy_proxy::{Slot, Slots};
+use archy_proxy::{Patient, Slot, Slots};
 use axum::Router;
 use axum::body::Body;
 use hyper::body::Incoming;
@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use super::{Peer, unix};
+use crate::rpc::BodyDeadline;
 
 /// How connections are bounded.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +30,10 @@ pub struct Limits {
     pub handshake: Duration,
     /// Time for a request's head, also between two requests of a connection.
     pub head: Duration,
+    /// Time in which something of an answer must be taken.
+    pub still: Duration,
+    /// Time for a body to arrive.
+    pub body: Duration,
 }
 
 impl Default for Limits {
@@ -38,6 +43,8 @@ impl Default for Limits {
             per_address: 64,
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(30),
+            still: Duration::from_secs(60),
+            body: Duration::from_secs(30),
         }
     }
 }
@@ -77,6 +84,7 @@ impl Server {
             let (server, acceptor) = (server.clone(), acceptor.clone());
             async move {
                 let _slot = slot;
+                let stream = Patient::new(stream, server.limits.still);
                 match tokio::time::timeout(deadline, acceptor.accept(stream)).await {
                     Ok(Ok(stream)) => server.connection(stream, Peer::Tls(address)).await,
                     Ok(Err(error)) => tracing::debug!(%address, %error, "TLS handshake failed"),
@@ -93,6 +101,7 @@ impl Server {
             let server = server.clone();
             async move {
                 let _slot = slot;
+                let stream = Patient::new(stream, server.limits.still);
                 server.connection(stream, Peer::Plain(address)).await;
             }
         }));
@@ -166,10 +175,11 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let router = self.router;
+        let (router, body) = (self.router, BodyDeadline(self.limits.body));
         let service = hyper::service::service_fn(move |request: http::Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(body);
             router.clone().oneshot(request)
         });
         let connection = http1::Builder::new()

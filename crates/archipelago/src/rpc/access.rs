@@ -36,6 +36,8 @@ pub struct Brought {
     pub origin: Option<String>,
     /// A session that began anew with this call.
     pub restored: Option<Tokens>,
+    /// What binds attempts to log in with a signer to this browser: names and values.
+    pub bindings: Vec<(String, String)>,
     /// What it says of itself, in three words.
     agent: Option<String>,
 }
@@ -47,14 +49,18 @@ impl std::fmt::Debug for Brought {
 }
 
 impl Brought {
-    fn read(headers: &HeaderMap) -> Self {
+    fn read(app: &App, headers: &HeaderMap) -> Self {
         let cookie = |name| cookies::get(headers, name).map(str::to_owned);
         let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
         Self {
-            session: cookie(archy_api::paths::SESSION_COOKIE),
+            session: session_cookie(app, headers),
             remember: cookie(archy_api::paths::REMEMBER_COOKIE).filter(|text| !text.is_empty()),
             origin: header(header::ORIGIN).map(str::to_owned),
             restored: None,
+            bindings: cookies::beginning(headers, "signer_login_")
+                .take(4)
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
             agent: header(header::USER_AGENT).and_then(agent::describe),
         }
     }
@@ -66,6 +72,22 @@ impl Brought {
             None => peer.describe(),
         }
     }
+}
+
+/// The session's cookie. A page of an app can put one of the same name before it, for a longer path: the
+/// one that fits the CSRF token counts, then any that lives.
+fn session_cookie(app: &App, headers: &HeaderMap) -> Option<String> {
+    let all: Vec<&str> = cookies::all(headers, archy_api::paths::SESSION_COOKIE).take(8).collect();
+    if let [] | [_] = all[..] {
+        return all.first().map(|token| (*token).to_owned());
+    }
+    let given = headers.get(archy_api::paths::CSRF_HEADER).and_then(|value| value.to_str().ok());
+    let live = |token: &str| app.sessions.look(token, clock::steady_now());
+    let fits = |token: &&&str| {
+        live(token).is_some_and(|session| given.is_some_and(|given| session.csrf_matches(given)))
+    };
+    let chosen = all.iter().find(fits).or_else(|| all.iter().find(|token| live(token).is_some()));
+    chosen.or_else(|| all.first()).map(|token| (*token).to_owned())
 }
 
 impl Caller {
@@ -104,7 +126,7 @@ pub async fn check_call(
     method: &'static str,
     access: Access,
 ) -> Result<Caller, ErrorObject> {
-    let mut brought = Brought::read(headers);
+    let mut brought = Brought::read(app, headers);
     if !peer.is_local_admin() && !access.public && !access.csrf {
         let token = brought.session.as_deref();
         let lives = token.is_some_and(|t| app.sessions.find(t, clock::steady_now()).is_some());
@@ -126,7 +148,7 @@ pub async fn check(
     method: &'static str,
     access: Access,
 ) -> Result<Caller, ErrorObject> {
-    check_brought(app, peer, headers, method, access, Brought::read(headers)).await
+    check_brought(app, peer, headers, method, access, Brought::read(app, headers)).await
 }
 
 async fn check_brought(
@@ -185,7 +207,8 @@ fn count(
     rate: RateLimit,
 ) -> Result<(), ErrorObject> {
     let limit = Limit::new(rate.count, u64::from(rate.seconds));
-    app.limiter.count(method, from, limit, clock::steady_millis()).map_err(|wait| {
+    let counted = app.limiter.count(login::budget(method), from, limit, clock::steady_millis());
+    counted.map_err(|wait| {
         tracing::warn!(method, from = ?from, "rate limit reached");
         errors::too_many(wait)
     })
@@ -204,6 +227,14 @@ pub async fn check_socket(
     let has_origin = headers.contains_key(header::ORIGIN);
     let origin = if has_origin { OriginRule::Prompt } else { OriginRule::Any };
     check(app, peer, headers, "state", Access::read(Role::Viewer).origin(origin)).await
+}
+
+/// Comes when the caller's session has ended; what stays open ends with it.
+pub async fn ended(app: Arc<App>, caller: Caller) {
+    match &caller.session {
+        Some(session) => app.sessions.ended(session, clock::steady_now, || true).await,
+        None => std::future::pending().await,
+    }
 }
 
 fn origin_allowed(app: &App, headers: &HeaderMap, rule: OriginRule) -> bool {

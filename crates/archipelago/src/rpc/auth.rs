@@ -4,6 +4,7 @@ pub(super) mod audit;
 pub(super) mod ca;
 pub(super) mod onboarding;
 pub(super) mod passkey;
+pub(super) mod signer;
 pub(super) mod tokens;
 pub(super) mod totp;
 pub(super) mod users;
@@ -67,8 +68,11 @@ pub(super) async fn login(
             Ok(None)
         }
         Ok(Entered::Code(token)) => {
+            let half = app.halves.peek(&token, crate::clock::steady_millis());
+            let user = half.map(|half| half.user).unwrap_or_default();
+            let signer = signer::may_replace_code(app, &user).await;
             call.set_cookies(Cookies::Half(token));
-            Ok(Some(LoginStep { requires_totp: true, signer: false }))
+            Ok(Some(LoginStep { requires_totp: true, signer }))
         }
         Err(why) => Err(refused(why, incorrect)),
     }
@@ -117,11 +121,14 @@ pub(super) async fn change_password(
     let Some(record) = app.users.find(user).await? else {
         return Err(super::errors::not_set_up());
     };
+    let visit = call.caller.visit();
+    login::count_guess(app, &visit).map_err(|why| refused(why, incorrect))?;
     let old = record.password_hash.unwrap_or_default();
     let verdict = password::verify(params.current_password, old.clone()).await;
     if verdict == password::Verdict::Wrong {
         return Err(incorrect());
     }
+    login::forgive(app, &visit);
     password::check_new(&params.new_password)?;
     let hash = password::hash(params.new_password).await?;
     app.users.replace(user, &old, hash).await?;

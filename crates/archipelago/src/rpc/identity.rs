@@ -174,6 +174,7 @@ pub(super) async fn delete(
     let signer = parts(app)?.signer.clone();
     let id = params.id.clone();
     change(app, move |_| signer.delete(&params.id)).await?;
+    super::auth::signer::forget(app, &id).await?;
     tracing::info!(identity = id, from = call.caller.peer.describe(), "an identity was deleted");
     Ok(api::OkResult::YES)
 }

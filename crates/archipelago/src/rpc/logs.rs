@@ -98,10 +98,10 @@ pub async fn stream(
     query: Result<Query<LogQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Response {
     let checked = access::check(&app, peer, &headers, PackageLogs::NAME, PackageLogs::ACCESS).await;
-    if let Err(error) = checked {
-        let reply = reply::Reply { id: None, outcome: Err(error) };
-        return reply::single(reply);
-    }
+    let caller = match checked {
+        Ok(caller) => caller,
+        Err(error) => return reply::single(reply::Reply { id: None, outcome: Err(error) }),
+    };
     let refuse = |status, error: UserError| {
         let error = ErrorObject::from(error);
         reply::refused(status, if peer.is_local_admin() { error } else { app.masks.clean(error) })
@@ -127,7 +127,11 @@ pub async fn stream(
         }
     } else {
         match follow(&app, &view, &query, since) {
-            Ok(frames) => Body::from_stream(frames.map(Ok::<_, std::convert::Infallible>)),
+            Ok(frames) => {
+                let ended = access::ended(app.clone(), caller);
+                let frames = frames.take_until(ended);
+                Body::from_stream(frames.map(Ok::<_, std::convert::Infallible>))
+            }
             Err(error) => return refuse(StatusCode::NOT_FOUND, error),
         }
     };

@@ -47,7 +47,8 @@ pub use table::{Answer, Call, Cookies};
 /// Largest body of a request, in bytes.
 pub const MAX_BODY: usize = 4 * 1024 * 1024;
 /// Time for a body to arrive.
-const BODY_DEADLINE: Duration = Duration::from_secs(30);
+#[derive(Debug, Clone, Copy)]
+pub struct BodyDeadline(pub Duration);
 /// Most calls in one batch.
 const MAX_BATCH: usize = 32;
 
@@ -55,10 +56,11 @@ const MAX_BATCH: usize = 32;
 pub async fn handle(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
+    Extension(BodyDeadline(deadline)): Extension<BodyDeadline>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let body = match read(body).await {
+    let body = match read(body, deadline).await {
         Ok(body) => body,
         Err((status, error)) => return reply::refused(status, error),
     };
@@ -87,15 +89,18 @@ pub async fn handle(
             Cookies::Half(token) => {
                 cookies::set_half(headers, &token, peer.is_tls(), login::HALF_SECS);
             }
+            Cookies::Bind(name, token) => {
+                cookies::set_binding(headers, &name, &token, peer.is_tls());
+            }
         }
     }
     response
 }
 
 /// Reads the body within its limits.
-async fn read(body: Body) -> Result<Bytes, (StatusCode, ErrorObject)> {
+async fn read(body: Body, deadline: Duration) -> Result<Bytes, (StatusCode, ErrorObject)> {
     let read = Limited::new(body, MAX_BODY).collect();
-    match tokio::time::timeout(BODY_DEADLINE, read).await {
+    match tokio::time::timeout(deadline, read).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
             let message = format!("Invalid body: it is larger than {MAX_BODY} bytes.");

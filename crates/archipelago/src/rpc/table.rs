@@ -36,6 +36,8 @@ pub enum Cookies {
     Set(Begun),
     /// A login waits for its code under this token.
     Half(String),
+    /// Binds an attempt to log in with a signer to the browser: name and value.
+    Bind(String, String),
     /// Ends it.
     Clear,
 }
@@ -46,6 +48,7 @@ impl std::fmt::Debug for Cookies {
             Self::Keep => "Keep",
             Self::Set(_) => "Set(…)",
             Self::Half(_) => "Half(…)",
+            Self::Bind(..) => "Bind(…)",
             Self::Clear => "Clear",
         })
     }
@@ -111,6 +114,14 @@ handlers! {
     AuthLoginBackup => auth::login_backup;
     AuthLoginPasskeyStart => auth::passkey::login_start;
     AuthLoginPasskeyFinish => auth::passkey::login_finish;
+    AuthLoginSignerAvailable => auth::signer::available;
+    AuthLoginSignerStart => auth::signer::start;
+    AuthLoginSignerFinish => auth::signer::finish;
+    AuthSignerEnrolStart => auth::signer::enrol_start;
+    AuthSignerEnrolFinish => auth::signer::enrol_finish;
+    AuthSignerList => auth::signer::list;
+    AuthSignerRemove => auth::signer::remove;
+    AuthSignerStatus => auth::signer::status;
     AuthLogout => auth::logout;
     AuthChangePassword => auth::change_password;
     AuthWhoAmI => auth::who_am_i;

@@ -23,13 +23,13 @@ pub const MAX_MESSAGE: usize = 4096;
 
 /// Serves one subscription until the client goes, is too slow, or the daemon stops.
 ///
-/// `valid` is asked with each heartbeat, so that a session that ended ends its subscription.
+/// When `ended` comes, so does its end: a session that is over gets nothing more.
 pub async fn serve(
     mut socket: WebSocket,
     hub: Arc<Hub>,
     since: Option<u64>,
     stop: CancellationToken,
-    valid: impl Fn() -> bool + Send,
+    ended: impl Future<Output = ()> + Send,
     permit: OwnedSemaphorePermit,
 ) {
     let _permit = permit;
@@ -42,6 +42,7 @@ pub async fn serve(
     {
         return;
     }
+    tokio::pin!(ended);
     loop {
         changes.mark_unchanged();
         match deliver(&mut socket, &hub, has).await {
@@ -52,7 +53,12 @@ pub async fn serve(
         tokio::pin!(quiet);
         loop {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {
+                    drop(send(&mut socket, Message::Close(None)).await);
+                    return;
+                }
+                () = &mut ended => {
                     drop(send(&mut socket, Message::Close(None)).await);
                     return;
                 }
@@ -61,8 +67,7 @@ pub async fn serve(
                     Err(_) => return,
                 },
                 () = &mut quiet => {
-                    if !valid() || send(&mut socket, heartbeat()).await.is_err() {
-                        drop(send(&mut socket, Message::Close(None)).await);
+                    if send(&mut socket, heartbeat()).await.is_err() {
                         return;
                     }
                     break;

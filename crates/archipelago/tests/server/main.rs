@@ -7,6 +7,13 @@
     reason = "helpers of tests fail by panicking, and are shared between this binary's modules"
 )]
 
+#[allow(dead_code, reason = "this signer can do more than is asked of it here")]
+#[path = "../../../archy-identity/tests/it/bunker.rs"]
+mod bunker;
+#[allow(dead_code, reason = "this relay can do more than is asked of it here")]
+#[path = "../../../archy-identity/tests/it/relay.rs"]
+mod relay;
+
 mod access;
 mod attention;
 mod auth;
@@ -17,5 +24,6 @@ mod identity;
 mod limits;
 mod node;
 mod packages;
+mod security;
 mod state;
 mod users;

@@ -375,7 +375,8 @@ pub(crate) fn linked(what: &str) -> UserError {
         .hint("Use the app that holds the key.")
 }
 
-/// A moment as RFC 3339.
-pub(crate) fn rfc3339(at: Timestamp) -> String {
+/// A moment in the words of RFC 3339.
+#[must_use]
+pub fn rfc3339(at: Timestamp) -> String {
     jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| String::new(), |at| at.to_string())
 }

@@ -3,10 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 #[cfg(test)]
+mod security;
+#[cfg(test)]
 mod stand;
+#[cfg(test)]
+mod streams;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use archy_proxy::{Access, Limits, Page};
@@ -20,7 +23,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use stand::{DEADLINE, NOSTR, Stand};
+use stand::{DEADLINE, NOSTR, Stand, Tls};
 
 const COOKIE: &str = "session=good; theme=dark";
 
@@ -197,30 +200,9 @@ async fn an_app_that_is_away_is_told_with_its_cause() {
 
 #[tokio::test]
 async fn one_port_takes_tls_and_plain_and_both_versions_of_http() {
-    let made = rcgen::generate_simple_self_signed(vec!["node.local".to_owned()]).unwrap();
-    let key = rustls_pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut server = rustls::ServerConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
-    server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let stand = Stand::with(Access::Gated, Limits::default(), Some(Arc::new(server))).await;
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(made.cert.der().clone()).unwrap();
-    let connect = async |alpn: &str| {
-        let mut client = rustls::ClientConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots.clone())
-            .with_no_client_auth();
-        client.alpn_protocols = vec![alpn.as_bytes().to_vec()];
-        let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
-        let stream = TcpStream::connect(stand.at).await.unwrap();
-        connector.connect("node.local".try_into().unwrap(), stream).await.unwrap()
-    };
+    let Tls { server, client } = Tls::new();
+    let stand = Stand::with(Access::Gated, Limits::default(), Some(server)).await;
+    let connect = async |alpn: &str| Tls::connect(&client, stand.at, &[alpn]).await;
     let request = || empty(get("/x").header("cookie", COOKIE));
     let seen = text(over(connect("http/1.1").await, request()).await).await;
     assert!(seen.contains("x-forwarded-proto: https"), "{seen}");

@@ -83,6 +83,8 @@ pub(in crate::rpc) async fn update(
             Ok(record.clone())
         })
         .await?;
+    // what somebody has open of an app that is theirs no more
+    app.sessions.reconsider();
     if anew {
         super::tokens::end_everything(app, name).await?;
     }
