@@ -1,4 +1,5 @@
 //! `cargo xtask test`: everything that must hold, lane by lane.
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -62,11 +63,17 @@ const QUICK: &[Lane] = &[
 /// Lanes on real nodes.
 const LIVE: &[Lane] = &[("tests on real nodes", live)];
 
-/// Lanes under a real kernel in software emulation.
-const VM: &[Lane] = &[("under a real kernel", |_| {
-    crate::node::vm::run(&Cache::locate()?, &crate::node::vm::VmArgs::default())?;
-    Ok(())
-})];
+/// What namespaces cannot show, under a real kernel in software emulation.
+const VM: &[Lane] = &[
+    ("a node under a real kernel", |_| {
+        let job = crate::node::vm::VmArgs::default();
+        Ok(crate::node::vm::run(&Cache::locate()?, &job).map(drop)?)
+    }),
+    ("an app under a real kernel", |_| {
+        let (deb, _) = platform::prepare(Profile::Dev, &[])?;
+        nextest(&deb, &["-E", "binary(vm_limits)"])?.env("ARCHY_LIVE_VM", "1").attached_ok()
+    }),
+];
 
 /// Runs the lanes; all of them, even after a failure, so that one run tells everything.
 ///
@@ -128,7 +135,12 @@ fn deny() -> anyhow::Result<()> {
 fn live(args: &TestArgs) -> anyhow::Result<()> {
     // built here once: the tests of one run share it
     let (deb, _) = platform::prepare(Profile::Dev, &[])?;
-    let mut cargo = vec!["nextest", "run", "--locked", "-p", "archy-live", "--profile", "live"];
-    cargo.extend(args.filter.as_deref());
-    workspace::cargo(&cargo)?.env("ARCHY_LIVE_DEB", deb).attached_ok()
+    let filter: Vec<&str> = args.filter.as_deref().into_iter().collect();
+    nextest(&deb, &filter)?.attached_ok()
+}
+
+/// The live tests that a filter leaves, with the package that they test.
+fn nextest(deb: &Path, filter: &[&str]) -> anyhow::Result<Cmd> {
+    let run = ["nextest", "run", "--locked", "-p", "archy-live", "--profile", "live"];
+    Ok(workspace::cargo(&[&run[..], filter].concat())?.env("ARCHY_LIVE_DEB", deb))
 }

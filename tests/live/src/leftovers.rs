@@ -46,6 +46,40 @@ pub fn needs_of_probe(end: End) -> &'static [&'static str] {
     }
 }
 
+/// What may be there of the stack while it runs: first its volumes, which stay when it is gone, last its containers.
+const OF_BLOG: &[&str] = &[
+    "volume blog-content",
+    "volume blog-tables",
+    "network blog",
+    "secret blog-db-password",
+    "secret blog-db-root-password",
+    "file blog.container",
+    "file blog-cache.container",
+    "file blog-database.container",
+    "file blog-content.volume",
+    "file blog-tables.volume",
+    "file blog.network",
+    "unit blog.service",
+    "unit blog-cache.service",
+    "unit blog-database.service",
+    "unit blog-content-volume.service",
+    "unit blog-tables-volume.service",
+    "unit blog-network.service",
+    "container blog",
+    "container blog-cache",
+    "container blog-database",
+];
+
+/// What may be there of the stack in a state.
+pub fn needs_of_blog(end: End) -> &'static [&'static str] {
+    let containers = OF_BLOG.len() - 3;
+    match end {
+        End::Runs(_) => OF_BLOG,
+        End::Stopped => OF_BLOG.get(..containers).unwrap_or_default(),
+        End::Gone => OF_BLOG.get(..2).unwrap_or_default(),
+    }
+}
+
 /// All that is there, as `kind name`. Units are those of the given apps.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ mod http;
 pub mod leftovers;
 pub mod rounds;
 mod stand;
+pub mod vm;
 
 pub use http::{Answer, get, request};
 pub use stand::{Stand, deb};

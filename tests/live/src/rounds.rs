@@ -77,6 +77,43 @@ pub fn step_of_probe(now: End, to: End) -> &'static [&'static str] {
     }
 }
 
+/// An app of which nothing but its answer is looked at.
+pub const UP: End = End::Runs("up");
+
+/// What is pulled anew is cut as well: its images are removed before.
+pub const OF_WEBSITE: &[Asked] = &[
+    Asked { from: End::Gone, words: &["install", "website", "--no-wait"], ends: &[End::Gone, UP] },
+    Asked { from: UP, words: &["uninstall", "website", "--no-wait"], ends: &[End::Gone, UP] },
+];
+
+/// What is asked of the stack.
+pub const OF_BLOG: &[Asked] = &[
+    Asked { from: End::Gone, words: &["install", "blog", "--no-wait"], ends: &[End::Gone, UP] },
+    Asked { from: UP, words: &["uninstall", "blog", "--no-wait"], ends: &[End::Gone, UP] },
+    Asked { from: UP, words: &["stop", "blog", "--no-wait"], ends: &[End::Stopped, UP] },
+    Asked { from: End::Stopped, words: &["start", "blog", "--no-wait"], ends: &[End::Stopped, UP] },
+    Asked { from: UP, words: &["restart", "blog", "--no-wait"], ends: &[UP] },
+];
+
+/// What brings it nearer to where a round begins.
+pub fn step_of_website(now: End, _to: End) -> &'static [&'static str] {
+    match now {
+        End::Gone => &["--quiet", "install", "website"],
+        End::Stopped => &["--quiet", "start", "website"],
+        End::Runs(_) => &["--quiet", "uninstall", "website"],
+    }
+}
+
+/// What brings it nearer to where a round begins.
+pub fn step_of_blog(now: End, to: End) -> &'static [&'static str] {
+    match (now, to) {
+        (End::Gone, _) => &["--quiet", "install", "blog"],
+        (End::Stopped, _) => &["--quiet", "start", "blog"],
+        (_, End::Stopped) => &["--quiet", "stop", "blog"],
+        _ => &["--quiet", "uninstall", "blog"],
+    }
+}
+
 /// The probe's manifest with a setting, which reaches the app as the variable `TONE`.
 pub fn with_a_setting(manifest: &str) -> String {
     let setting = "  config:\n    tone: { type: text, label: Tone, default: low, max_length: 20, targets: [{ env: TONE }] }\n";

@@ -1,6 +1,7 @@
 //! Podman lies, fails, or has much to tell: what is shown is the last that was known, with its age, and nothing is
 //! made anew on missing knowledge.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,7 +13,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use archy_live::{Stand, get};
+use archy_client::{Client, StateUpdate};
+use archy_live::{Stand, get, leftovers};
 use serde_json::Value;
 use xtask::node::Who;
 use xtask::sh::wait_until;
@@ -22,7 +24,10 @@ const USUAL: Duration = Duration::from_secs(3);
 /// Two level passes, which come every 30 s.
 const PASSES: Duration = Duration::from_secs(75);
 const FOREIGN: usize = 200;
+const COUNT: &str = "podman ps -q --filter name=stranger- --filter status=running | wc -l";
 const PORT: u16 = 18001;
+/// How long it takes until a change of Podman's temper is seen, or what was asked for is done.
+const NOTICED: Duration = Duration::from_secs(180);
 
 fn with_app(name: &str) -> anyhow::Result<(Stand, String)> {
     let stand = Stand::new(name)?;
@@ -37,8 +42,25 @@ fn container(stand: &Stand) -> anyhow::Result<String> {
     stand.user(&["podman", "inspect", "-f", "{{.Id}} {{.State.StartedAt}}", "probe"])
 }
 
+/// The dashboard's page and the first state of a subscription, in their usual time. Gives that state.
+fn shown(stand: &Stand) -> anyhow::Result<StateUpdate> {
+    let asked = Instant::now();
+    let page = get(&format!("https://{}/", stand.ip()))?;
+    ensure!(page.status == 200 && page.body.contains("<html"), "no dashboard: {page:?}");
+    ensure!(asked.elapsed() < USUAL, "the dashboard took {:?}", asked.elapsed());
+    let init = stand.node.init_pid().context("the node is off")?;
+    let client = Client::unix(format!("/proc/{init}/root/run/archipelago/archipelago.sock"));
+    let asked = Instant::now();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let update = runtime.block_on(async { client.watch().await?.next().await })?;
+    ensure!(asked.elapsed() < USUAL, "the subscription took {:?}", asked.elapsed());
+    Ok(update)
+}
+
 /// The whole state, in its usual time, with the app running and answering.
 fn usual(stand: &Stand) -> anyhow::Result<Value> {
+    let subscribed = shown(stand)?;
+    ensure!(subscribed.data.package_data.contains_key("probe"), "{subscribed:?}");
     let asked = Instant::now();
     let out = stand.archy(&["--json", "status"])?;
     ensure!(out.ok() && asked.elapsed() < USUAL, "after {:?}: {}", asked.elapsed(), out.stderr);
@@ -56,8 +78,7 @@ fn control_plane_two_hundred_foreign_containers_slow_nothing_down() -> anyhow::R
     let (stand, before) = with_app("crowd")?;
     let image = &stand.index.get("probe").context("no probe image")?.reference;
     let script = format!(
-        "for i in $(seq {FOREIGN}); do podman create -q --name stranger-$i {image} >/dev/null; done; \
-         podman ps -aq --filter name=stranger- --filter status=created | wc -l"
+        "for i in $(seq {FOREIGN}); do podman run -dq --network none --name stranger-$i {image} >/dev/null; done; {COUNT}"
     );
     let limit = Duration::from_secs(600);
     let made = stand.node.command(Who::User, ["sh", "-euc", &script], limit)?.run()?;
@@ -78,10 +99,78 @@ fn control_plane_two_hundred_foreign_containers_slow_nothing_down() -> anyhow::R
     stand.archy_ok(&["--quiet", "uninstall", "website"])?;
     usual(&stand)?;
     ensure!(container(&stand)? == before, "it was made anew");
-    let there = "podman ps -aq --filter name=stranger- --filter status=created | wc -l";
-    let there = stand.user(&["sh", "-c", there])?;
+    let there = stand.user(&["sh", "-c", COUNT])?;
     ensure!(there.trim() == FOREIGN.to_string(), "of the foreign ones {} are left", there.trim());
     Ok(())
+}
+
+/// Something that keeps Podman from answering, and what ends it.
+const TEMPERS: [(&str, &[&str], &[&str]); 2] = [
+    (
+        "frozen",
+        &["kill", "-s", "STOP", "podman.service"],
+        &["kill", "-s", "CONT", "podman.service"],
+    ),
+    ("gone", &["stop", "podman.socket", "podman.service"], &["start", "podman.socket"]),
+];
+const UNITS: &str = "/home/archipelago/.config/containers/systemd";
+
+#[test]
+fn control_plane_what_podman_does_not_say_changes_nothing_and_holds_no_removal()
+-> anyhow::Result<()> {
+    let (stand, before) = with_app("frozen")?;
+    let podman = |verb: &[&str]| stand.user(&[&["systemctl", "--user"], verb].concat());
+    for (temper, begin, end) in TEMPERS {
+        stand.archy_ok(&["--quiet", "install", "website"])?;
+        stand.until_answers(&stand.url(18002, "/health"), 200)?;
+        podman(begin)?;
+        let began = Instant::now();
+        let mut old = Value::Null;
+        // frozen as long as it was promised, gone until it is told
+        while began.elapsed() < PASSES && (old.is_null() || temper == "frozen") {
+            let state = usual(&stand)?;
+            if !state["stale_because"].is_null() {
+                old = state;
+            }
+        }
+        ensure!(old["stale_because"]["text"].is_string(), "{temper}: that it is old is not told");
+        ensure!(old["observed_at"].as_i64().is_some_and(|at| at > 0), "no age: {old:#}");
+        ensure!(shown(&stand)?.data.stale_because.is_some(), "{temper}: the dashboard is not told");
+        removed(&stand).with_context(|| format!("{temper}\n{}", stand.log()))?;
+        podman(end)?;
+        let gone = || stand.app("website").ok()?.is_none().then_some(());
+        wait_until(NOTICED, gone)
+            .with_context(|| format!("{temper}: it is never gone\n{}", stand.log()))?;
+        let needed: BTreeSet<String> = leftovers::needs_of_probe(archy_live::rounds::OLD)
+            .iter()
+            .map(|thing| (*thing).to_owned())
+            .collect();
+        leftovers::only(&mut |argv| stand.user(argv), &["website", "probe"], &needed)?;
+        stand.until_state("probe", "running")?;
+        ensure!(container(&stand)? == before, "{temper}: it was made anew");
+    }
+    Ok(())
+}
+
+/// An app is uninstalled as far as it can be without Podman: nothing of it runs, and it says what is still to do.
+fn removed(stand: &Stand) -> anyhow::Result<()> {
+    let asked = Instant::now();
+    stand.archy_ok(&["uninstall", "website", "--no-wait"])?;
+    ensure!(asked.elapsed() < USUAL, "the request took {:?}", asked.elapsed());
+    let away = || {
+        let files = stand.user(&["ls", UNITS]).ok()?;
+        let answers = get(&stand.url(18002, "/health")).ok()?.status != 0;
+        (!files.contains("website") && !answers).then_some(())
+    };
+    wait_until(Duration::from_secs(60), away).context("its units or its port are still there")?;
+    leftovers::port_is_free(stand, 18002)?;
+    let told = || {
+        let app = stand.app("website").ok()??;
+        let text = app.to_string();
+        (text.contains("Podman") || text.contains("podman")).then_some(())
+    };
+    wait_until(NOTICED, told)
+        .with_context(|| format!("why it is not gone is not told: {:#?}", stand.app("website")))
 }
 
 /// What the socket answers to a question for the list of containers.

@@ -1,27 +1,33 @@
 //! The daemon killed, and the node's power cut, at random moments of installs, updates, rollbacks, changes of a setting,
-//! stops, starts, removals, adoptions and migrations: in the end the app is as before or as after, with its data, and
-//! nothing is left that its state does not need.
+//! stops, starts, removals, purges, adoptions and migrations, while the app is at work: in the end it is as before or as
+//! after, with its data, and nothing is left that its state does not need.
 //!
 //! `ARCHY_LIVE_CUTS` says how many rounds (every third is a kill, the others are cuts), and `ARCHY_LIVE_SEED` where to
-//! begin; a failure names the round to begin with.
+//! begin; a failure names the round to begin with. With more rounds than by default a stack of three is harmed as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use archy_live::rounds::{self, Asked, End, OF_PROBE, OLD, moment, number, random};
+use archy_live::rounds::{self, Asked, End, OF_PROBE, OLD, UP, moment, number, random};
 use archy_live::{Stand, get, leftovers};
 use serde_json::Value;
 use xtask::sh::wait_until;
 
 const ROUNDS: u64 = 6;
+/// The first ones harm a migration, a purge, an update, a removal, a pull and a change of a setting.
+const FIRST: u64 = 508;
 const BLOCKS: usize = 32;
 /// An app that was being started may use up the deadline of one start.
 const SETTLED: Duration = Duration::from_secs(240);
 /// Longest time from the request to the harm: longer than most operations take.
 const LATEST: Duration = Duration::from_millis(4500);
-const APPS: &[&str] = &["probe", "notes"];
+const APPS: &[&str] = &["probe", "notes", "website", "blog"];
+/// Blocks that the app writes at most between the request and the harm.
+const WRITES: usize = 40;
 const DATA: &str = "var/lib/archipelago";
 
 /// The container that somebody else made, adopted as it is.
@@ -47,6 +53,12 @@ const OF_NOTES: &[Asked] = &[
         ends: &[WATCHED, End::Gone],
     },
 ];
+
+const PURGE: Asked = Asked {
+    from: OLD,
+    words: &["uninstall", "probe", "--purge", "--yes", "--no-wait"],
+    ends: &[OLD, End::Gone],
+};
 
 fn step_of_notes(now: End, to: End) -> &'static [&'static str] {
     match (now, to) {
@@ -77,11 +89,16 @@ const NOTES: &str = "app:
 struct Subject {
     id: &'static str,
     port: u16,
-    asked: &'static [Asked],
+    /// A page that says that it works.
+    health: &'static str,
+    asked: Vec<Asked>,
     step: fn(End, End) -> &'static [&'static str],
+    /// The images that it pulls.
+    images: &'static [&'static str],
+    /// Blocks that it has written; none of an app that does not write, or whose data was purged.
     blocks: BTreeMap<String, Vec<u8>>,
     /// The secret that it was given at first.
-    token: String,
+    token: Option<String>,
 }
 
 impl Subject {
@@ -104,8 +121,9 @@ impl Subject {
                     (self.page(stand, "/version")?, self.page(stand, "/env/TONE")?);
                 rounds::shape_of_probe(&version, &tone)
             }
+            "running" if self.id != "notes" => self.page(stand, self.health).map(|_| UP),
             "running" => {
-                self.page(stand, "/health")?;
+                self.page(stand, self.health)?;
                 let stage = app.pointer("/adopted/stage")?.as_str()?;
                 [WATCHED, MIGRATED].into_iter().find(|end| *end == End::Runs(stage_word(stage)))
             }
@@ -119,9 +137,12 @@ impl Subject {
     }
 
     /// Brings the app to where the next request begins, one step after the other.
-    fn prepare(&self, stand: &Stand, from: End) -> anyhow::Result<()> {
+    fn prepare(&mut self, stand: &Stand, from: End) -> anyhow::Result<()> {
         for _ in 0..5 {
             let now = self.settle(stand)?;
+            if matches!(now, End::Runs(_)) && self.writes() && self.blocks.is_empty() {
+                self.fill(stand, now)?;
+            }
             if self.id == "notes" && now == End::Gone {
                 // its owner starts it again
                 stand.user(&["podman", "start", "notes"])?;
@@ -135,6 +156,27 @@ impl Subject {
         let found = self.settle(stand)?;
         ensure!(found == from, "{found:?} instead of {from:?}");
         Ok(())
+    }
+
+    fn writes(&self) -> bool {
+        matches!(self.id, "probe" | "notes")
+    }
+
+    /// Its first data.
+    fn fill(&mut self, stand: &Stand, end: End) -> anyhow::Result<()> {
+        ensure!(get(&stand.url(self.port, &format!("/data/write?n={BLOCKS}")))?.status == 200);
+        self.blocks = leftovers::blocks(&self.data(stand, end))?;
+        ensure!(self.blocks.len() == BLOCKS, "only {} blocks", self.blocks.len());
+        self.token = Some(self.page(stand, "/env/PROBE_TOKEN").context("no secret")?);
+        Ok(())
+    }
+
+    /// All blocks that it has, which must be whole.
+    fn count(&self, stand: &Stand) -> anyhow::Result<usize> {
+        let verdict = self.page(stand, "/data/verify").unwrap_or_default();
+        let good = verdict.split(' ').next().and_then(|word| word.strip_prefix("good="));
+        ensure!(verdict.contains(" bad=0"), "damaged: {verdict}");
+        good.and_then(|good| good.parse().ok()).with_context(|| format!("no count: {verdict}"))
     }
 
     /// Where its data is in a state.
@@ -151,6 +193,11 @@ impl Subject {
     fn needed(&self, end: End) -> &'static [&'static str] {
         match (self.id, end) {
             ("probe", end) => leftovers::needs_of_probe(end),
+            ("website", End::Gone) => &[],
+            ("website", _) => {
+                &["container website", "file website.container", "unit website.service"]
+            }
+            ("blog", end) => leftovers::needs_of_blog(end),
             (_, MIGRATED) => &[
                 "container notes",
                 "container notes-before-archipelago",
@@ -165,24 +212,86 @@ impl Subject {
         }
     }
 
-    /// Its data is whole, its secret the one it had, and no port is held by what does not run.
-    fn is_whole(&self, stand: &Stand, end: End) -> anyhow::Result<()> {
-        leftovers::has_blocks(&self.data(stand, end), &self.blocks)?;
+    /// Its data is whole, its secret the one it had, and no port is held by what does not run. Of its blocks at least
+    /// so many are there.
+    fn is_whole(&self, stand: &Stand, end: End, least: usize) -> anyhow::Result<()> {
         leftovers::no_half_copies(&stand.node.root_path().join(DATA).join(self.id))?;
+        if !self.blocks.is_empty() {
+            leftovers::has_blocks(&self.data(stand, end), &self.blocks)?;
+        }
         if !matches!(end, End::Runs(_)) {
             // a container of somebody else's holds its port, adopted or not
-            return if self.id == "probe" {
-                leftovers::port_is_free(stand, self.port)
-            } else {
-                Ok(())
+            return match self.id {
+                "notes" => Ok(()),
+                _ => leftovers::port_is_free(stand, self.port),
             };
         }
-        let verdict = self.page(stand, "/data/verify").unwrap_or_default();
-        ensure!(verdict.contains(&format!("good={BLOCKS} bad=0")), "damaged: {verdict}");
+        if self.id == "blog" {
+            ensure!(rows_of_blog(stand)? == "kept", "the database lost its row");
+        }
+        if self.blocks.is_empty() {
+            return Ok(());
+        }
+        let count = self.count(stand)?;
+        ensure!(count >= least, "{least} blocks were written, {count} are there");
         let token = self.page(stand, "/env/PROBE_TOKEN");
-        ensure!(token.as_ref() == Some(&self.token), "another secret: {token:?}");
+        ensure!(token == self.token, "another secret: {token:?}");
         Ok(())
     }
+
+    /// Nothing of its data is left, which was purged.
+    fn is_purged(&mut self, stand: &Stand) -> anyhow::Result<()> {
+        let root = stand.node.root_path().join(DATA);
+        for place in [root.join(self.id), root.join(format!("secrets/{}-token", self.id))] {
+            ensure!(!place.exists(), "{} is left", place.display());
+        }
+        self.blocks.clear();
+        self.token = None;
+        Ok(())
+    }
+
+    /// Asks for something while the app is at work, waits for a random moment and does the harm. Gives how many
+    /// blocks the app has said to have written by then.
+    fn under_load(
+        &self,
+        stand: &Stand,
+        work: impl FnOnce() -> anyhow::Result<&'static str>,
+    ) -> anyhow::Result<(&'static str, usize)> {
+        let over = AtomicBool::new(false);
+        let write = || {
+            let mut most = 0;
+            for _ in 0..WRITES {
+                if over.load(Ordering::SeqCst) {
+                    break;
+                }
+                let page = if self.writes() { "/data/write?n=1" } else { self.health };
+                let said = self.page(stand, page).unwrap_or_default();
+                let total = said.trim().strip_prefix("blocks=").and_then(|n| n.parse().ok());
+                most = total.unwrap_or(0).max(most);
+            }
+            most
+        };
+        thread::scope(|scope| {
+            let writer = scope.spawn(write);
+            let what = work();
+            over.store(true, Ordering::SeqCst);
+            let most = writer.join().map_err(|_| anyhow::anyhow!("the writer panicked"))?;
+            Ok((what?, most))
+        })
+    }
+}
+
+/// Runs a statement in the stack's database.
+fn sql(stand: &Stand, statement: &str) -> anyhow::Result<String> {
+    let client = format!(
+        "exec mariadb -h 127.0.0.1 -u blog -p\"$MARIADB_PASSWORD\" blog -Ne \"{statement}\""
+    );
+    let exec = ["exec", "blog", "--service", "database", "--", "sh", "-c", &client];
+    Ok(stand.archy_ok(&exec)?.trim().to_owned())
+}
+
+fn rows_of_blog(stand: &Stand) -> anyhow::Result<String> {
+    sql(stand, "select word from kept")
 }
 
 fn stage_word(stage: &str) -> &'static str {
@@ -206,34 +315,67 @@ fn harm(stand: &Stand, round: u64) -> anyhow::Result<&'static str> {
     Ok("power cut")
 }
 
-/// Harms one app amid what it was asked for; the other one only looks on.
-fn one_round(stand: &Stand, subjects: &[Subject], round: u64) -> anyhow::Result<()> {
-    let all: Vec<(&Subject, &Asked)> =
-        subjects.iter().flat_map(|one| one.asked.iter().map(move |asked| (one, asked))).collect();
-    let (subject, asked) = all[usize::try_from(random(round ^ 0xABCD))? % all.len()];
-    subject.prepare(stand, asked.from)?;
+/// Harms one app amid what it was asked for; the others only look on.
+fn one_round(stand: &Stand, subjects: &mut [Subject], round: u64) -> anyhow::Result<()> {
+    let all: Vec<(usize, Asked)> = subjects
+        .iter()
+        .enumerate()
+        .flat_map(|(at, one)| one.asked.iter().map(move |asked| (at, *asked)))
+        .collect();
+    let (at, asked) = all[usize::try_from(random(round ^ 0xABCD))? % all.len()];
+    subjects[at].prepare(stand, asked.from)?;
     let before: Vec<End> =
         subjects.iter().map(|one| one.settle(stand)).collect::<anyhow::Result<_>>()?;
-    stand.archy_ok(asked.words)?;
-    moment(round, LATEST);
-    let what = harm(stand, round)?;
+    let subject = &subjects[at];
+    if asked.words.starts_with(&["install"]) {
+        for image in subject.images {
+            let image = &stand.index.get(*image).context("no such image")?.reference;
+            stand.node.exec_user(["podman", "rmi", "-f", image])?;
+        }
+    }
+    let had = match (subject.writes(), asked.from) {
+        (true, End::Runs(_)) => subject.count(stand)?,
+        _ => 0,
+    };
+    let (what, written) = subject.under_load(stand, || {
+        stand.archy_ok(asked.words)?;
+        moment(round, LATEST);
+        harm(stand, round)
+    })?;
+    let story = format!("{what} amid {:?}", asked.words);
     let mut needed = BTreeSet::new();
-    for (one, before) in subjects.iter().zip(before) {
-        let found = one.settle(stand)?;
-        let ends = if one.id == subject.id { asked.ends } else { &[before] };
-        ensure!(ends.contains(&found), "{what} amid {:?}: {} is {found:?}", asked.words, one.id);
-        one.is_whole(stand, found)
-            .with_context(|| format!("{what} amid {:?}: {} is {found:?}", asked.words, one.id))?;
+    for (index, before) in before.into_iter().enumerate() {
+        let found = subjects[index].settle(stand)?;
+        let own = index == at;
+        let ends = if own { asked.ends } else { &[before] };
+        let one = &mut subjects[index];
+        ensure!(ends.contains(&found), "{story}: {} is {found:?}", one.id);
+        if own && found == End::Gone && asked.words.contains(&"--purge") {
+            one.is_purged(stand).with_context(|| story.clone())?;
+        }
+        let least = if own { least(&asked, had, written) } else { 0 };
+        one.is_whole(stand, found, least)
+            .with_context(|| format!("{story}: {} is {found:?}", one.id))?;
         needed.extend(one.needed(found).iter().map(|thing| (*thing).to_owned()));
     }
-    xtask::sh::say(&format!("round {round}: {what} amid {:?}", asked.words));
-    leftovers::only(&mut |argv| stand.user(argv), APPS, &needed)
-        .with_context(|| format!("{what} amid {:?}", asked.words))?;
-    if subject.id == "notes" && asked.from == End::Gone {
+    xtask::sh::say(&format!("round {round}: {story}; {written} blocks were written by then"));
+    leftovers::only(&mut |argv| stand.user(argv), APPS, &needed).with_context(|| story)?;
+    if subjects[at].id == "notes" && asked.from == End::Gone {
         // adopted or not, it runs as it did
-        stand.until_answers(&stand.url(subject.port, "/health"), 200)?;
+        stand.until_answers(&stand.url(subjects[at].port, "/health"), 200)?;
     }
     Ok(())
+}
+
+/// Blocks that must be there: what is taken back goes with the data of meanwhile, and only that.
+fn least(asked: &Asked, had: usize, written: usize) -> usize {
+    if asked.words.iter().any(|word| word.contains("rollback")) {
+        return BLOCKS;
+    }
+    match asked.words.first() {
+        Some(&"update" | &"migrate") => had,
+        _ => had.max(written),
+    }
 }
 
 fn probe(stand: &Stand) -> anyhow::Result<Subject> {
@@ -243,7 +385,8 @@ fn probe(stand: &Stand) -> anyhow::Result<Subject> {
     let next = stand.node.root_path().join(rounds::NEXT.trim_start_matches('/'));
     std::fs::write(next, rounds::next_version(&manifest, "2s")?)?;
     stand.archy_ok(&["--quiet", "install", "probe"])?;
-    known(stand, "probe", 18001, OF_PROBE, rounds::step_of_probe)
+    let asked = [OF_PROBE, &[PURGE]].concat();
+    known(stand, subject("probe", 18001, asked, rounds::step_of_probe), OLD)
 }
 
 /// A container as somebody made it by hand: Podman starts it at boot, its data is in a directory of theirs.
@@ -258,40 +401,62 @@ fn notes(stand: &Stand) -> anyhow::Result<Subject> {
     let run = ["podman", "run", "-d", "--name", "notes", "--restart", "always", "-p", "18100:8080"];
     let more = ["-v", volume, "-e", "PROBE_TOKEN=given-by-hand", image.as_str()];
     stand.user(&[&run[..], &more[..]].concat())?;
-    known(stand, "notes", 18100, OF_NOTES, step_of_notes)
+    known(stand, subject("notes", 18100, OF_NOTES.to_vec(), step_of_notes), End::Gone)
 }
 
-fn known(
-    stand: &Stand,
+fn subject(
     id: &'static str,
     port: u16,
-    asked: &'static [Asked],
+    asked: Vec<Asked>,
     step: fn(End, End) -> &'static [&'static str],
-) -> anyhow::Result<Subject> {
-    stand.until_answers(&stand.url(port, "/health"), 200)?;
-    ensure!(get(&stand.url(port, &format!("/data/write?n={BLOCKS}")))?.status == 200);
-    let mut subject =
-        Subject { id, port, asked, step, blocks: BTreeMap::new(), token: String::new() };
-    let first = if id == "probe" { OLD } else { End::Gone };
-    subject.blocks = leftovers::blocks(&subject.data(stand, first))?;
-    ensure!(subject.blocks.len() == BLOCKS, "only {} blocks", subject.blocks.len());
-    subject.token = subject.page(stand, "/env/PROBE_TOKEN").context("no secret")?;
+) -> Subject {
+    let (blocks, token) = (BTreeMap::new(), None);
+    Subject { id, port, health: "/health", asked, step, images: &[], blocks, token }
+}
+
+fn known(stand: &Stand, mut subject: Subject, first: End) -> anyhow::Result<Subject> {
+    stand.until_answers(&stand.url(subject.port, "/health"), 200)?;
+    subject.fill(stand, first)?;
     Ok(subject)
+}
+
+fn website() -> Subject {
+    let website = subject("website", 18002, rounds::OF_WEBSITE.to_vec(), rounds::step_of_website);
+    Subject { images: &["nginx"], ..website }
+}
+
+/// A stack, with a row in its database.
+fn blog(stand: &Stand) -> anyhow::Result<Subject> {
+    let blog = subject("blog", 18007, rounds::OF_BLOG.to_vec(), rounds::step_of_blog);
+    let images = &["wordpress", "mariadb", "valkey"];
+    let blog = Subject { health: "/wp-admin/install.php", images, ..blog };
+    stand.archy_ok(&["--quiet", "install", "blog"])?;
+    stand.until_answers(&stand.url(blog.port, blog.health), 200)?;
+    sql(stand, "create table kept as select 'kept' as word")?;
+    Ok(blog)
 }
 
 #[test]
 fn whatever_is_cut_ends_old_or_new() -> anyhow::Result<()> {
     let stand = Stand::new("cuts")?;
-    let subjects = [probe(&stand)?, notes(&stand)?];
-    let first = number("ARCHY_LIVE_SEED").unwrap_or(1);
-    for round in first..first + number("ARCHY_LIVE_CUTS").unwrap_or(ROUNDS) {
-        one_round(&stand, &subjects, round)
+    let rounds = number("ARCHY_LIVE_CUTS").unwrap_or(ROUNDS);
+    let mut subjects = vec![probe(&stand)?, notes(&stand)?, website()];
+    if rounds > ROUNDS {
+        subjects.push(blog(&stand)?);
+    }
+    let first = number("ARCHY_LIVE_SEED").unwrap_or(FIRST);
+    for round in first..first + rounds {
+        one_round(&stand, &mut subjects, round)
             .with_context(|| format!("round {round}\n{}", stand.log()))?;
     }
-    for subject in &subjects {
-        let end = if subject.id == "probe" { OLD } else { WATCHED };
+    for subject in &mut subjects {
+        let end = match subject.id {
+            "probe" => OLD,
+            "notes" => WATCHED,
+            _ => UP,
+        };
         subject.prepare(&stand, end)?;
-        subject.is_whole(&stand, end)?;
+        subject.is_whole(&stand, end, 0)?;
     }
     Ok(())
 }

@@ -8,8 +8,6 @@ use archy_live::Stand;
 use serde_json::Value;
 use xtask::sh::wait_until;
 
-/// Longest time that the API may take while Podman does not answer.
-const USUAL: Duration = Duration::from_secs(3);
 /// Longest time that drift may stay: a level pass, and the repair.
 const HEALED: Duration = Duration::from_secs(120);
 
@@ -87,33 +85,6 @@ fn an_app_that_fails_says_why_and_can_be_saved() -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_podman_does_not_say_changes_nothing() -> anyhow::Result<()> {
-    let stand = Stand::new("frozen")?;
-    stand.archy_ok(&["--quiet", "install", "probe"])?;
-    stand.until_state("probe", "running")?;
-    let before = container_id(&stand, "probe")?;
-    let podman = |verb: &[&str]| stand.user(&[&["systemctl", "--user"], verb].concat());
-
-    podman(&["kill", "-s", "STOP", "podman.service"])?;
-    let frozen = Instant::now();
-    while frozen.elapsed() < Duration::from_secs(60) {
-        let asked = Instant::now();
-        let app = state(&stand, "probe")?;
-        ensure!(asked.elapsed() < USUAL, "the API took {:?}", asked.elapsed());
-        ensure!(app.to_string().contains("running"), "its last known state is gone: {app}");
-    }
-    podman(&["kill", "-s", "CONT", "podman.service"])?;
-
-    podman(&["stop", "podman.socket", "podman.service"])?;
-    stand.archy_ok(&["list"])?;
-    stand.until_answers(&stand.url(18001, "/health"), 200)?;
-    podman(&["start", "podman.socket"])?;
-    stand.until_state("probe", "running")?;
-    ensure!(container_id(&stand, "probe")? == before, "it was made anew");
-    Ok(())
-}
-
-#[test]
 fn drift_is_healed_or_named() -> anyhow::Result<()> {
     let stand = Stand::new("drift")?;
     stand.archy_ok(&["--quiet", "install", "probe"])?;
@@ -158,6 +129,17 @@ fn drift_is_healed_or_named() -> anyhow::Result<()> {
     stand.user(&["podman", "rm", "-f", "probe"])?;
     stand.archy_ok(&["--quiet", "start", "probe"])?;
 
+    // its port is taken by somebody while it is stopped; the start comes when they have gone
+    stand.archy_ok(&["--quiet", "stop", "probe"])?;
+    let listen = ["systemd-run", "-q", "--unit=squatter", "socat", "TCP-LISTEN:18001,fork", "PIPE"];
+    ensure!(stand.node.exec_root(listen)?.ok());
+    let refused = stand.archy(&["start", "probe"])?;
+    ensure!(!refused.ok() && words(&refused).contains("port-taken"), "{}", words(&refused));
+    let active = ["systemctl", "is-active", "squatter"];
+    ensure!(stand.node.exec_root(active)?.ok(), "the one who has the port was ended");
+    ensure!(stand.node.exec_root(["systemctl", "stop", "squatter"])?.ok());
+    stand.archy_ok(&["--quiet", "start", "probe"])?;
+
     // an image and the network that are gone while it is stopped come back with the start
     stand.archy_ok(&["--quiet", "stop", "probe"])?;
     stand.user(&["podman", "rmi", "-f", &image])?;
@@ -166,4 +148,95 @@ fn drift_is_healed_or_named() -> anyhow::Result<()> {
     stand.archy_ok(&["--quiet", "start", "probe"])?;
     stand.until_answers(&stand.url(18001, "/health"), 200)?;
     Ok(())
+}
+
+/// An app of two services, each with what can be taken away from it.
+const PAIR: &str = "app:
+  id: pair
+  name: Pair
+  version: 1.0.0
+  description: Two services.
+  services:
+    main:
+      image: IMAGE
+      ports: [{ host: 18404, container: 8080, auth: none, auth_rationale: A test. }]
+      volumes: [{ type: bind, source: data, target: /data }]
+      health: { type: http, port: 8080, path: /health, interval: 2s }
+    side:
+      image: IMAGE
+      volumes: [{ type: volume, source: store, target: /data }]
+      health: { type: http, port: 8080, path: /health, interval: 2s }
+  named_volumes: { store: {} }
+";
+const UNITS: &str = "home/archipelago/.config/containers/systemd";
+
+#[test]
+fn drift_of_what_an_app_stands_on_is_healed_while_it_runs() -> anyhow::Result<()> {
+    let stand = Stand::new("drift-two")?;
+    let image = stand.index.get("probe").context("no probe image")?.reference.clone();
+    let root = stand.node.root_path();
+    std::fs::write(root.join("var/tmp/pair.yml"), PAIR.replace("IMAGE", &image))?;
+    stand.archy_ok(&["--quiet", "install", "/var/tmp/pair.yml"])?;
+    let there = |argv: &[&str]| stand.node.exec_user(argv).is_ok_and(|out| out.ok());
+    // both answer, the second one through the first one and their network
+    let both = || {
+        let answer = archy_live::get(&stand.url(18404, "/get/side:8080/health"));
+        answer.is_ok_and(|answer| answer.body.ends_with("ok\n"))
+    };
+    let healed = |what: &str, well: &dyn Fn() -> bool| {
+        let over = wait_until(HEALED, || (well() && both()).then_some(()));
+        over.with_context(|| {
+            format!("not healed: {what}: {:#?}\n{}", stand.app("pair"), stand.log())
+        })?;
+        stand.until_state("pair", "running")
+    };
+    healed("nothing", &|| true)?;
+
+    let unit = root.join(UNITS).join("pair-side.container");
+    let good = std::fs::read_to_string(&unit)?;
+    std::fs::remove_file(&unit)?;
+    healed("the unit of its second service", &|| {
+        std::fs::read_to_string(&unit).is_ok_and(|text| text == good)
+    })?;
+    stand.user(&["podman", "volume", "rm", "-f", "pair-store"])?;
+    healed("its volume", &|| there(&["podman", "volume", "exists", "pair-store"]))?;
+    stand.user(&["podman", "network", "rm", "-f", "pair"])?;
+    healed("its network", &|| there(&["podman", "network", "exists", "pair"]))?;
+    stand.user(&["podman", "rmi", "-f", &image])?;
+    healed("its image", &|| there(&["podman", "image", "exists", &image]))?;
+    let data = root.join("var/lib/archipelago/pair/data");
+    std::fs::remove_dir_all(&data)?;
+    healed("its data directory", &|| {
+        // in it, and not in one that nobody sees any more
+        let written = archy_live::get(&stand.url(18404, "/data/write?n=1"));
+        written.is_ok_and(|answer| answer.status == 200) && data.join("block-00000000").exists()
+    })?;
+    foreign_things_are_left_alone(&stand, &image)
+}
+
+/// A unit and a network of somebody else's with the names that an app needs.
+fn foreign_things_are_left_alone(stand: &Stand, image: &str) -> anyhow::Result<()> {
+    let unit = stand.node.root_path().join(UNITS).join("probe.container");
+    let text = format!("[Container]\nImage={image}\nContainerName=probe\nNetwork=none\n");
+    let made = ["sh", "-c", &format!("printf '{text}' > /{UNITS}/probe.container")];
+    stand.user(&made)?;
+    stand.user(&["systemctl", "--user", "daemon-reload"])?;
+    stand.user(&["systemctl", "--user", "start", "probe.service"])?;
+    let before = container_id(stand, "probe")?;
+    let refused = stand.archy(&["install", "probe"])?;
+    ensure!(!refused.ok() && words(&refused).contains("name-taken"), "{}", words(&refused));
+    ensure!(std::fs::read_to_string(&unit)? == text, "a foreign unit was changed");
+    ensure!(container_id(stand, "probe")? == before, "a foreign container was touched");
+    stand.user(&["systemctl", "--user", "stop", "probe.service"])?;
+    std::fs::remove_file(&unit)?;
+    stand.user(&["systemctl", "--user", "daemon-reload"])?;
+
+    stand.user(&["podman", "network", "create", "probe"])?;
+    let network = || stand.user(&["podman", "network", "inspect", "-f", "{{.ID}}", "probe"]);
+    let before = network()?;
+    let refused = stand.archy(&["install", "probe"])?;
+    ensure!(!refused.ok() && words(&refused).contains("name-taken"), "{}", words(&refused));
+    ensure!(network()? == before, "a foreign network was touched");
+    stand.user(&["podman", "network", "rm", "probe"])?;
+    stand.archy_ok(&["--quiet", "install", "probe"]).map(drop)
 }

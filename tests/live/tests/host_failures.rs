@@ -226,3 +226,69 @@ fn host_failures_a_damaged_and_a_lost_store_come_back_and_no_container_is_made_a
     ensure!(secrets.trim() == "600", "in the bundle: {secrets}");
     obeys(&stand)
 }
+
+const IMAGES: &str = "/var/lib/archipelago/containers";
+const SNAPSHOTS: &str = "/var/lib/archipelago/snapshots";
+
+/// A small file system of its own for a directory of the service user, with what is in it.
+fn mount_small(stand: &Stand, dir: &str, size: &str) -> anyhow::Result<()> {
+    let script = format!(
+        "mkdir -p {dir}\nmv {dir} /var/tmp/before\nmkdir {dir}\n\
+         mount -t tmpfs -o size={size},mode=0700 small {dir}\n\
+         cp -a /var/tmp/before/. {dir}/\nrm -rf /var/tmp/before\nchown archipelago:archipelago {dir}"
+    );
+    shell(stand, &script).map(drop)
+}
+
+fn more_room(stand: &Stand, dir: &str) -> anyhow::Result<()> {
+    root(stand, &["mount", "-o", "remount,size=1g", dir]).map(drop)
+}
+
+/// Refused since a disk is full, with figures of it.
+fn is_full(out: &xtask::sh::Output, size: &str) -> anyhow::Result<()> {
+    let words = format!("{}{}", out.stdout, out.stderr);
+    ensure!(!out.ok() && words.contains("disk-full"), "not named: {words}");
+    ensure!(words.contains(&format!("of {size} free")), "no figures: {words}");
+    Ok(())
+}
+
+#[test]
+fn host_failures_no_room_for_an_image_or_a_snapshot_touches_no_app() -> anyhow::Result<()> {
+    let stand = Stand::new("hf-room")?;
+    daemon(&stand, "stop")?;
+    stand.user(&["systemctl", "--user", "stop", "podman.socket", "podman.service"])?;
+    mount_small(&stand, IMAGES, "48m")?;
+    mount_small(&stand, SNAPSHOTS, "4m")?;
+    stand.user(&["systemctl", "--user", "start", "podman.socket"])?;
+    daemon(&stand, "start")?;
+    stand.archy_ok(&["--quiet", "install", "probe"])?;
+    stand.until_state("probe", "running")?;
+    let before = container(&stand, "probe")?;
+
+    // the image does not fit; nothing of the app stays, and it is installed when there is room
+    is_full(&stand.archy(&["install", "website"])?, "48 MiB")?;
+    goes_on(&stand, &before)?;
+    more_room(&stand, IMAGES)?;
+    stand.archy_ok(&["--quiet", "install", "website"])?;
+    stand.until_answers(&stand.url(18002, "/health"), 200)?;
+    goes_on(&stand, &before)?;
+
+    // its data does not fit beside itself
+    ensure!(archy_live::get(&stand.url(18001, "/data/fill?mib=16"))?.status == 200);
+    let at = stand.node.root_path();
+    let manifest = std::fs::read_to_string(at.join("opt/archipelago/apps/probe/manifest.yml"))?;
+    let next = archy_live::rounds::next_version(&manifest, "2s")?;
+    std::fs::write(at.join(archy_live::rounds::NEXT.trim_start_matches('/')), next)?;
+    let update = ["update", archy_live::rounds::NEXT, "--yes"];
+    is_full(&stand.archy(&update)?, "4 MiB")?;
+    let version = stand.until_answers(&stand.url(18001, "/version"), 200)?;
+    ensure!(version.trim() == "1.0.0", "{version}");
+    stand.until_state("probe", "running")?;
+    let half = shell(&stand, &format!("find {SNAPSHOTS} -name data; df -k {SNAPSHOTS}"))?;
+    ensure!(!half.contains("/data"), "half a copy stays: {half}");
+    more_room(&stand, SNAPSHOTS)?;
+    stand.archy_ok(&update)?;
+    let version = stand.until_answers(&stand.url(18001, "/version"), 200)?;
+    ensure!(version.trim() == "2.0.0", "{version}");
+    obeys(&stand)
+}
