@@ -25,8 +25,9 @@ const HOOKED: &str = "app:
     main:
       image: IMAGE
       ports: [{ host: 18421, container: 8080, auth: none, auth_rationale: A test. }]
-      volumes: [{ type: bind, source: data, target: /data }]
+      volumes: [{ type: volume, source: kept, target: /data }]
       health: { type: http, port: 8080, path: /health, interval: 5s }
+  named_volumes: { kept: { owner: \"33:33\" } }
   hooks:
     post_install:
       - copy_from_host: { service: main, src: web-ui/nostr-provider.js, dest: /tmp/nostr-provider.js }
@@ -62,7 +63,7 @@ fn container(stand: &Stand, name: &str) -> anyhow::Result<String> {
 }
 
 fn exec(stand: &Stand, app: &str, command: &[&str]) -> anyhow::Result<String> {
-    stand.archy_ok(&[&["exec", app, "--"], command].concat())
+    Ok(stand.archy_ok(&[&["exec", app, "--"], command].concat())?.trim().to_owned())
 }
 
 /// The hooks of a fresh container have run, each once, where they belong.
@@ -70,10 +71,10 @@ fn is_furnished(stand: &Stand) -> anyhow::Result<()> {
     let marks = || exec(stand, "hooked", &["cat", MARKS]).ok().filter(|text| !text.is_empty());
     let marks =
         wait_until(AGAIN, marks).with_context(|| format!("no hook ran\n{}", stand.log()))?;
-    ensure!(marks == "again\n", "not once: {marks:?}");
+    ensure!(marks == "again", "not once: {marks:?}");
     let own = fs::read_to_string(stand.node.root_path().join("opt/archipelago").join(PROVIDER))?;
     let copied = exec(stand, "hooked", &["cat", "/tmp/nostr-provider.js"])?;
-    ensure!(!own.is_empty() && copied == own, "not the file of the platform: {copied}");
+    ensure!(!own.is_empty() && copied == own.trim(), "not the file of the platform: {copied}");
 
     // inside it is at home in its container's cgroup, and from outside that is the user's
     let inside = exec(stand, "hooked", &["cat", "/tmp/cgroup"])?;
@@ -85,9 +86,8 @@ fn is_furnished(stand: &Stand) -> anyhow::Result<()> {
     let own: Vec<&str> = own.collect();
     ensure!(own.len() == 1, "one for each container: {outside}");
     ensure!(own[0].contains(slice), "not in the user's slice: {outside}");
-    let first =
-        fs::read_to_string(stand.node.root_path().join("var/lib/archipelago/hooked/data/marks"))?;
-    ensure!(first == "first\n", "what may run once only ran again: {first:?}");
+    let first = exec(stand, "hooked", &["cat", "/data/marks"])?;
+    ensure!(first == "first", "what may run once only ran again: {first:?}");
     Ok(())
 }
 

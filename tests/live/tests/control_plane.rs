@@ -134,7 +134,7 @@ fn control_plane_what_podman_does_not_say_changes_nothing_and_holds_no_removal()
             }
         }
         ensure!(old["stale_because"]["text"].is_string(), "{temper}: that it is old is not told");
-        ensure!(old["observed_at"].as_i64().is_some_and(|at| at > 0), "no age: {old:#}");
+        ensure!(old["node"]["observed_at"].as_i64().is_some_and(|at| at > 0), "no age: {old:#}");
         ensure!(shown(&stand)?.data.stale_because.is_some(), "{temper}: the dashboard is not told");
         removed(&stand).with_context(|| format!("{temper}\n{}", stand.log()))?;
         podman(end)?;

@@ -1,15 +1,17 @@
 //! Nodes themselves: two of them reach each other and the host reaches both; a removed one leaves nothing behind.
 
 use std::fs;
+use std::io::Read as _;
+use std::net::TcpStream;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use archy_live::get;
 use xtask::node::{Node, NodeGuard, READY_LIMIT, fabric};
 use xtask::sh::{Cmd, wait_until};
 
 const PORT: u16 = 8099;
-const SERVE: &str = "printf 'HTTP/1.0 200 OK\\r\\n\\r\\n%s' \"$(hostname)\"";
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A node that has booted and says its name on a port.
 fn node(name: &str) -> anyhow::Result<NodeGuard> {
@@ -17,23 +19,28 @@ fn node(name: &str) -> anyhow::Result<NodeGuard> {
     node.boot()?;
     node.wait_ready(READY_LIMIT)?;
     let listen = format!("TCP-LISTEN:{PORT},fork,reuseaddr");
-    let answer = format!("SYSTEM:{SERVE}");
-    let serve = ["systemd-run", "-q", "--unit=namer", "socat", &listen, &answer];
-    let out = node.exec_root(serve)?;
+    let out = node.exec_root(["systemd-run", "-q", "socat", &listen, "EXEC:hostname"])?;
     ensure!(out.ok(), "{}", out.stderr);
     Ok(node)
 }
 
+fn ask(from: Option<&Node>, to: &str) -> anyhow::Result<String> {
+    if let Some(from) = from {
+        return Ok(from.exec_user(["socat", "-T", "5", "-u", &format!("TCP:{to}"), "-"])?.stdout);
+    }
+    let mut stream = TcpStream::connect_timeout(&to.parse()?, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut said = String::new();
+    stream.read_to_string(&mut said)?;
+    Ok(said)
+}
+
 fn says_its_name(from: Option<&Node>, to: &Node) -> anyhow::Result<()> {
-    let url = format!("http://{}:{PORT}/", to.ip());
-    let ask = || match from {
-        None => get(&url).ok().map(|answer| answer.body),
-        Some(from) => from.exec_user(["curl", "-s", "-m", "5", &url]).ok().map(|out| out.stdout),
-    };
-    let mut said = None;
+    let address = format!("{}:{PORT}", to.ip());
+    let mut said = Ok(String::new());
     let named = wait_until(READY_LIMIT, || {
-        said = ask();
-        (said.as_deref().map(str::trim) == Some(to.name())).then_some(())
+        said = ask(from, &address);
+        said.as_ref().is_ok_and(|name| name.trim() == to.name()).then_some(())
     });
     let asker = from.map_or("the host", Node::name);
     named.with_context(|| format!("{asker} does not reach {}: {said:?}", to.name()))
