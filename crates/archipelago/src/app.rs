@@ -124,6 +124,10 @@ fn metrics(config: &Config) -> Metrics {
     Metrics::open(paths.state_dir.join("metrics.json"), roots, dirs)
 }
 
+async fn left_open(store: &Store) -> Result<Vec<OperationId>, UserError> {
+    Ok(store.open_operations().await?.into_iter().map(|operation| operation.id).collect())
+}
+
 impl App {
     /// Reads what is durable and puts it together.
     ///
@@ -143,8 +147,7 @@ impl App {
         doubt.begin(now, last_seen, clock::steady_millis());
         let sessions = Sessions::load(store.clone(), clock::steady_now()).await?;
         let hostname = crate::net::hostname();
-        let open = store.open_operations().await?;
-        let left_open = open.into_iter().map(|operation| operation.id).collect();
+        let left_open = left_open(&store).await?;
         let server = server_info(&store, &hostname).await?;
         // a million changes a second fit between two starts, and JavaScript counts that far
         let base = u64::try_from(now.0 / 1000).unwrap_or_default() << 20;
@@ -156,12 +159,12 @@ impl App {
         if let Err(error) = users.list().await {
             tracing::error!(%error, "nobody can log in");
         }
-        let (tokens, audit) =
-            tokio::task::block_in_place(|| (TokenFile::load(&data_dir), Audit::open(&data_dir)));
+        let (tokens, audit, metrics, notify) = tokio::task::block_in_place(|| {
+            let metrics = metrics(&config);
+            (TokenFile::load(&data_dir), Audit::open(&data_dir), metrics, Desk::open(&data_dir))
+        });
         let catalog = Catalog::new(config.paths.apps_dirs.clone());
         let masks = Masks::new(&config.paths);
-        let (metrics, notify) =
-            tokio::task::block_in_place(|| (metrics(&config), Desk::open(&data_dir)));
         Ok(Arc::new(Self {
             config,
             backends,

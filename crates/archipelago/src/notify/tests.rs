@@ -37,12 +37,12 @@ fn look(book: &mut Book, minute: i64, causes: &[Cause]) -> Vec<String> {
 #[test]
 fn each_cause_is_told_once_until_it_is_over() {
     let (mut book, full) = (Book::default(), cause("full", AttentionKind::Disk));
-    assert_eq!(look(&mut book, 0, &[full.clone()]), ["full"]);
-    assert!(look(&mut book, 1, &[full.clone()]).is_empty());
+    assert_eq!(look(&mut book, 0, std::slice::from_ref(&full)), ["full"]);
+    assert!(look(&mut book, 1, std::slice::from_ref(&full)).is_empty());
     assert!(look(&mut book, 2, &[]).is_empty());
     assert_eq!(book.list().entries[0].ended, Some(2 * MINUTE));
     // it comes back soon: the same entry goes on
-    assert!(look(&mut book, 10, &[full.clone()]).is_empty());
+    assert!(look(&mut book, 10, std::slice::from_ref(&full)).is_empty());
     assert_eq!((book.list().entries.len(), book.list().entries[0].ended), (1, None));
     // much later it is another one
     look(&mut book, 11, &[]);
@@ -53,10 +53,10 @@ fn each_cause_is_told_once_until_it_is_over() {
 #[test]
 fn what_mends_itself_soon_is_not_told() {
     let (mut book, sick) = (Book::default(), cause("sick", AttentionKind::AppUnhealthy));
-    assert!(look(&mut book, 0, &[sick.clone()]).is_empty());
+    assert!(look(&mut book, 0, std::slice::from_ref(&sick)).is_empty());
     assert!(look(&mut book, 1, &[]).is_empty());
-    assert!(look(&mut book, 2, &[sick.clone()]).is_empty(), "it counts anew");
-    assert!(look(&mut book, 3, &[sick.clone()]).is_empty());
+    assert!(look(&mut book, 2, std::slice::from_ref(&sick)).is_empty(), "it counts anew");
+    assert!(look(&mut book, 3, std::slice::from_ref(&sick)).is_empty());
     assert_eq!(look(&mut book, 4, &[sick]), ["sick"]);
 }
 
