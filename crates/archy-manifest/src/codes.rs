@@ -102,6 +102,7 @@ pub const CODES: &[Code] = &[
     code("invalid-version", Level::Error, "Not a version or a version range."),
     code("key-too-long", Level::Error, "A key of more than 128 characters."),
     code("latest-image", Level::Warning, "The tag `latest` without a digest."),
+    code("long-grace", Level::Warning, "A grace that a shutdown of the node does not wait for."),
     code("many-documents", Level::Error, "More than one document in the text."),
     code("misplaced-key", Level::Error, "A key of one container beside `services`."),
     code("misplaced-placeholder", Level::Error, "A placeholder that this place may not name."),
@@ -169,7 +170,7 @@ pub const CODES: &[Code] = &[
     code(
         "unpublished-port",
         Level::Form,
-        "An interface, hook or ready condition names a port that is not published.",
+        "An interface, hook, ready condition or template names a port that is not published.",
     ),
     code("unqualified-image", Level::Error, "An image without its registry."),
     code("unreachable-condition", Level::Error, "A condition that can never hold."),

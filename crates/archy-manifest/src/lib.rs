@@ -68,6 +68,23 @@ impl Manifest {
         let Parsed { manifest, diagnostics } = parse(text);
         manifest.ok_or(diagnostics)
     }
+
+    /// The node's port that takes the place of a `host` port: the chosen one, else itself. Nothing when
+    /// no service publishes it. Where one number is published for both protocols, TCP's.
+    #[must_use]
+    pub fn host_port(
+        &self,
+        port: u16,
+        chosen: &std::collections::BTreeMap<(u16, model::Protocol), u16>,
+    ) -> Option<u16> {
+        let ports = self.services.values().flat_map(|service| &service.ports);
+        let of = |protocol| {
+            let same = |known: &&model::Port| known.host == port && known.protocol == protocol;
+            let known = ports.clone().find(same)?;
+            Some(chosen.get(&(known.host, protocol)).copied().unwrap_or(known.host))
+        };
+        of(model::Protocol::Tcp).or_else(|| of(model::Protocol::Udp))
+    }
 }
 
 fn read(bytes: &[u8]) -> (Option<schema::Document>, Option<Manifest>, Diagnostics) {

@@ -73,6 +73,8 @@ struct Rules<'s, 'a, 'd> {
     published: Vec<(ServiceName, Path, Port)>,
     /// Settings that something refers to.
     used_settings: BTreeSet<String>,
+    /// Host ports that templates refer to, with the places.
+    used_ports: Vec<(u16, Path)>,
 }
 
 /// Reads the model off a document. Nothing when an error was reported.
@@ -93,6 +95,7 @@ pub(crate) fn lower(document: &Document, sink: &mut Sink<'_>) -> Option<Manifest
         placed: Vec::new(),
         published: Vec::new(),
         used_settings: BTreeSet::new(),
+        used_ports: Vec::new(),
     };
     rules.services = rules.written_services();
     rules.declare_secrets();
@@ -111,6 +114,7 @@ impl Rules<'_, '_, '_> {
         let hooks = self.hooks(&services);
         let config = self.config(&services);
         let interfaces = self.interfaces(&services);
+        self.port_refs(&services);
         let app = self.app;
         Some(Manifest {
             name: app.name.clone(),

@@ -29,6 +29,10 @@ pub const PLACEHOLDERS: &[(&str, &str)] = &[
         "Value of a setting. Not in `certs`; secret settings only in `files` and `derived_env`.",
     ),
     ("role:NAME", "Container name of the app that fills a required role. Not in `certs`."),
+    (
+        "port:PORT",
+        "Port of the node that takes the place of the `host` port PORT of `ports`: PORT itself, unless the owner chose another one. Not in `certs`.",
+    ),
 ];
 
 /// A parsed template. Made by [`Template::parse`]; printed back exactly as it was written.
@@ -71,6 +75,8 @@ pub enum Placeholder {
     Config(String),
     /// Container name of the app that fills a required role.
     RoleHost(String),
+    /// Port of the node that takes the place of one of the manifest's host ports.
+    Port(u16),
 }
 
 impl Placeholder {
@@ -97,6 +103,7 @@ impl fmt::Display for Placeholder {
             Self::Secret(name) => write!(f, "secret:{name}"),
             Self::Config(key) => write!(f, "config:{key}"),
             Self::RoleHost(role) => write!(f, "role:{role}"),
+            Self::Port(port) => write!(f, "port:{port}"),
         }
     }
 }
@@ -201,7 +208,16 @@ fn placeholder(name: &str) -> Result<Placeholder, TemplateError> {
             Some(("secret", name)) if !name.is_empty() => Placeholder::Secret(name.to_owned()),
             Some(("config", key)) if !key.is_empty() => Placeholder::Config(key.to_owned()),
             Some(("role", role)) if !role.is_empty() => Placeholder::RoleHost(role.to_owned()),
+            Some(("port", port)) => match number(port) {
+                Some(port) => Placeholder::Port(port),
+                None => return Err(TemplateError::Unknown(name.to_owned())),
+            },
             _ => return Err(TemplateError::Unknown(name.to_owned())),
         },
     })
+}
+
+/// A port as [`Placeholder::Port`] prints it again: digits alone, no nought before them.
+fn number(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|port: &u16| *port > 0 && port.to_string() == text)
 }

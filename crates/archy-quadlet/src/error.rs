@@ -160,6 +160,7 @@ impl RenderError {
             Self::Placeholder { placeholder, .. } => match placeholder {
                 Placeholder::Config(key) => format!("declare or set the setting {key}"),
                 Placeholder::RoleHost(role) => format!("install an app that provides {role}"),
+                Placeholder::Port(_) => "name a `host` port of `ports`".into(),
                 Placeholder::NodeIdentityPubkeys => "create an identity first".into(),
                 _ => "see the placeholder in the manifest reference".into(),
             },

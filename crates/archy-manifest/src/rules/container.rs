@@ -9,6 +9,10 @@ use crate::model::{NetworkMode, Service};
 use crate::path::Path;
 use crate::schema::Port;
 
+/// Seconds of the longest grace that a shutdown of the node honours: it gives the user manager 29
+/// minutes (`packaging/systemd/user-manager.conf`), and each unit half a minute beyond its grace.
+const LONGEST_GRACE_SECS: u64 = 1700;
+
 const SIGNALS: &[&str] = &[
     "SIGTERM",
     "SIGINT",
@@ -230,7 +234,13 @@ impl<'d> Rules<'_, '_, 'd> {
 
     fn grace(&mut self, container: &crate::schema::Container, path: &Path) -> u32 {
         let seconds = container.stop_grace_secs.map_or(30, |grace| u64::from(grace.0));
-        let seconds = self.range(&path.key("stop_grace_secs"), seconds, 1, 3600, " s");
+        let path = path.key("stop_grace_secs");
+        let seconds = self.range(&path, seconds, 1, 3600, " s");
+        if seconds > LONGEST_GRACE_SECS {
+            let message = format!("a shutdown of the node does not wait {seconds} s");
+            let mend = format!("use {LONGEST_GRACE_SECS} s at most; what is left is ended then");
+            self.warn("long-grace", &path, message, mend);
+        }
         u32::try_from(seconds).unwrap_or(30)
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Rules, Written};
 use crate::check::shorten;
-use crate::model::{HealthCheck, Port, Probe, ReadyCheck, ReadyCondition};
+use crate::model::{HealthCheck, Port, Probe, Protocol, ReadyCheck, ReadyCondition};
 use crate::path::Path;
 use crate::schema::{self, HealthType, JsonField, Seconds};
 
@@ -197,8 +197,9 @@ impl<'d> Rules<'_, '_, 'd> {
 
     /// A port that the daemon asks must be published.
     pub(super) fn published(&mut self, port: u16, path: &Path, ports: &[Port]) {
-        if !ports.iter().any(|known| known.container == port) {
-            let message = format!("the service does not publish its port {port}");
+        let asked = |known: &Port| known.container == port && known.protocol == Protocol::Tcp;
+        if !ports.iter().any(asked) {
+            let message = format!("the service does not publish its TCP port {port}");
             let mend = "add it to the service's `ports`; it may be `auth: local`";
             self.error("unpublished-port", &path.key("port"), message, mend);
         }

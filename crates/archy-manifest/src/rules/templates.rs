@@ -1,6 +1,8 @@
 //! Templates and what each place may name.
 
-use super::Rules;
+use std::collections::BTreeSet;
+
+use super::{Rules, Services};
 use crate::path::Path;
 use crate::schema::SettingType;
 use crate::template::{PLACEHOLDERS, Placeholder, Template, TemplateError};
@@ -86,7 +88,26 @@ impl Rules<'_, '_, '_> {
             Placeholder::Secret(name) => self.secret_ref(name, path),
             Placeholder::Config(key) => self.config_ref(key, path, place),
             Placeholder::RoleHost(role) => self.role_ref(role, path),
+            Placeholder::Port(port) => self.used_ports.push((*port, path.clone())),
             _ => {}
+        }
+    }
+
+    /// Host ports that templates name, once all that are published are known.
+    pub(super) fn port_refs(&mut self, services: &Services) {
+        for (port, path) in std::mem::take(&mut self.used_ports) {
+            let ports = services.values().flat_map(|service| &service.ports);
+            let hosts: BTreeSet<u16> = ports.map(|port| port.host).collect();
+            if hosts.contains(&port) {
+                continue;
+            }
+            let list = hosts.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+            let mend = match list.as_str() {
+                "" => "add it to `ports` as `host`".to_owned(),
+                list => format!("name a `host` port of `ports`: {list}"),
+            };
+            let message = format!("no service publishes the host port {port}");
+            self.error("unpublished-port", &path, message, mend);
         }
     }
 

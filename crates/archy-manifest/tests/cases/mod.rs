@@ -71,6 +71,12 @@ pub(crate) const CASES: &[Case] = &[
         "app.container.volume",
         "  container: { image: \"a.b/c:1\", volume: [] }",
     ),
+    (
+        "long-grace",
+        WARNING,
+        "app.container.stop_grace_secs",
+        "  container: { image: \"a.b/c:1\", stop_grace_secs: 3600 }",
+    ),
     ("out-of-range", ERROR, "app.ports[0].container", "  ports: [{ container: 65536 }]"),
     ("out-of-range", ERROR, "app.ports[0].host", "  ports: [{ container: 1, host: 0 }]"),
     (
@@ -428,6 +434,54 @@ pub(crate) const CASES: &[Case] = &[
         ERROR,
         "app.files[0].content",
         "  files: [{ path: a, content: \"{{secret:}}\" }]",
+    ),
+    (
+        "unknown-placeholder",
+        ERROR,
+        "app.files[0].content",
+        "  files: [{ path: a, content: \"{{port:}}\" }]",
+    ),
+    (
+        "unknown-placeholder",
+        ERROR,
+        "app.files[0].content",
+        "  files: [{ path: a, content: \"{{port:web}}\" }]",
+    ),
+    (
+        "unknown-placeholder",
+        ERROR,
+        "app.files[0].content",
+        "  files: [{ path: a, content: \"{{port:080}}\" }]",
+    ),
+    (
+        "unknown-placeholder",
+        ERROR,
+        "app.files[0].content",
+        "  files: [{ path: a, content: \"{{port:0}}\" }]",
+    ),
+    (
+        "unknown-placeholder",
+        ERROR,
+        "app.files[0].content",
+        "  files: [{ path: a, content: \"{{port:70000}}\" }]",
+    ),
+    (
+        "unpublished-port",
+        ERROR,
+        "app.container.derived_env.A",
+        "  container: { image: \"a.b/c:1\", derived_env: { A: \"{{port:81}}\" } }\n  ports: [{ host: 80, container: 81, auth: gated }]",
+    ),
+    (
+        "unpublished-port",
+        ERROR,
+        "app.hooks.post_start[0].http.port",
+        "  ports: [{ container: 80, protocol: udp, auth: none }]\n  hooks: { post_start: [{ http: { port: 80, path: / }, idempotent: true }] }",
+    ),
+    (
+        "misplaced-placeholder",
+        ERROR,
+        "app.certs[0].common_name",
+        "  certs: [{ crt: a, key: b, common_name: \"{{port:80}}\" }]",
     ),
     (
         "unbalanced-braces",

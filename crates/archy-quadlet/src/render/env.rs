@@ -246,6 +246,10 @@ fn filled(
             }),
             Some(_) => Ok(setting_value(input, key)?.unwrap_or_default()),
         },
+        Placeholder::Port(port) => {
+            let known = input.manifest.host_port(*port, &input.port_overrides);
+            known.map(|port| port.to_string()).ok_or_else(|| unknown(placeholder))
+        }
         known => input.host.values.get(known).cloned().ok_or_else(|| unknown(placeholder)),
     }
 }
