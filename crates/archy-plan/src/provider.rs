@@ -16,6 +16,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) app: &'a DesiredApp,
     /// Its version lies in the wanted range, or no range is asked.
     pub(crate) fits: bool,
+    /// The version that was compared: of the role that it fills, else its own.
+    pub(crate) version: &'a str,
 }
 
 /// The version that people write, as far as three numbers can tell it: `28`, `v28.1`, `1.9.0-alpha`, `28.1.0.2`.
@@ -58,12 +60,14 @@ pub(crate) fn candidates<'a>(
         .filter(|app| !app.is_leaving() && app.manifest.id != *of)
         .filter_map(|app| match &requirement.target {
             RequirementTarget::App(id) if *id == app.manifest.id => {
-                Some(Candidate { app, fits: fits(range, Some(&app.manifest.version)) })
+                let version = &app.manifest.version;
+                Some(Candidate { app, fits: fits(range, Some(version)), version })
             }
             RequirementTarget::App(_) => None,
             RequirementTarget::Role(role) => {
                 let role = app.manifest.provides.iter().find(|provided| provided.role == *role)?;
-                Some(Candidate { app, fits: fits(range, role.version.as_deref()) })
+                let version = role.version.as_deref().unwrap_or(&app.manifest.version);
+                Some(Candidate { app, fits: fits(range, role.version.as_deref()), version })
             }
         })
         .collect();
@@ -189,18 +193,26 @@ fn best<'a>(of: &AppId, wanted: &Requirement, all: &'a [DesiredApp]) -> Option<&
 }
 
 /// Why a condition that an app puts on one that it needs does not hold, in words; nothing when it
-/// does, or when the requirement has no condition but that the other runs.
+/// does, or when the requirement has no condition but that the other runs. A version that it was not
+/// made for counts as such a condition: it would only be started into a loop.
 pub(crate) fn unmet(
     of: &AppId,
     wanted: &Requirement,
     observed: &Observed,
     all: &[DesiredApp],
 ) -> Option<String> {
-    if wanted.optional || !matches!(wanted.condition, DependsOn::Healthy | DependsOn::Ready) {
+    if wanted.optional {
         return None;
     }
-    let provider = best(of, wanted, all)?;
-    let id = &provider.manifest.id;
+    let found = *candidates(of, wanted, all).first()?;
+    let (provider, id) = (found.app, &found.app.manifest.id);
+    if !found.fits {
+        let (range, version) = (wanted.version.as_deref().unwrap_or("*"), found.version);
+        return Some(format!("It needs {id} {range}; installed is {version}."));
+    }
+    if !matches!(wanted.condition, DependsOn::Healthy | DependsOn::Ready) {
+        return None;
+    }
     if provider.state != DesiredState::Running {
         return Some(format!("It needs {id}, which is stopped."));
     }

@@ -51,9 +51,11 @@ fn one(scene: &Scene<'_>, requirement: &Requirement) -> Option<Check> {
         let message = format!(
             "{name} needs {} {range}; installed: {}.",
             words(&requirement.target),
-            list(found.iter().map(|found| {
-                format!("{} {}", found.app.manifest.id, found.app.manifest.version)
-            }))
+            list(
+                found
+                    .iter()
+                    .map(|found| { format!("{} {}", found.app.manifest.id, found.version) })
+            )
         );
         return Some(
             super::check(grave, "dependency-version", message)

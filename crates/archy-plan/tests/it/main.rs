@@ -13,6 +13,8 @@ mod assess;
 mod cases;
 mod checks;
 mod damage;
+mod depends;
+mod graces;
 mod property;
 mod rebuild;
 mod templates;
