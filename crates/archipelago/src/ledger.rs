@@ -12,6 +12,9 @@ use archy_store::{AppRecord, Desired, NewEvent, NewOperation, Phase, Replaced, S
 use archy_types::{Actor, AppId, Cause, Generation, OperationId, Timestamp, UserError};
 use serde_json::json;
 
+/// Operations of an app that are asked how long it was away.
+const LOOKED_BACK: usize = 20;
+
 /// Key of the store, before an app's id, of the containers in which its hooks have run.
 const HOOKED: &str = "hooks-ran/";
 
@@ -287,6 +290,18 @@ impl Ledger for StoreLedger {
 
     async fn said(&self, operation: OperationId, text: &str) -> Result<(), UserError> {
         self.store.note_step(operation, text).await.map_err(user)
+    }
+
+    async fn away_secs(&self, app: &AppId) -> Result<Option<u32>, UserError> {
+        let last = self.store.history(Some(app), None, LOOKED_BACK).await.map_err(user)?;
+        let done = last.into_iter().filter(|operation| operation.phase == Phase::Done);
+        let mut away = done.map(|operation| {
+            let timed = operation.steps.iter().filter_map(|step| {
+                Some((step.description.as_str(), step.started?, step.finished?))
+            });
+            archy_plan::away(&timed.collect::<Vec<_>>())
+        });
+        Ok(away.find_map(|secs| secs))
     }
 
     async fn hooked(&self) -> Result<BTreeMap<AppId, BTreeMap<String, String>>, UserError> {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use archy_manifest::Manifest;
+use archy_manifest::model::ImageSource;
 use archy_plan::{DesiredApp, Observed, Plan};
 use archy_types::{Actor, AppId, UserError};
 
@@ -13,6 +15,7 @@ use crate::ports::{Clock, Host, Interest, Ledger, Previous};
 use crate::request::{Current, Decision, Wish, decide, target};
 use crate::task::{Engine, Entry, Reply};
 use crate::transaction::{consent_needed, image_missing};
+use crate::worker::World;
 
 impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
     pub(crate) async fn submit(&mut self, request: Request, reply: Reply<Accepted>) {
@@ -44,9 +47,9 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         let (world, all) = (self.world.clone(), self.others_and(&app));
         let fresh = !self.apps.contains_key(&app.manifest.id);
         let before = self.before_update(&app, kind, &request.kind);
+        let interest = self.interest(&app, &all, kind);
         tokio::spawn(async move {
-            let interest = interest(&app, &all, kind);
-            let observed = world.observe(interest, std::slice::from_ref(&app)).await;
+            let observed = world.look_at(&app, interest).await;
             let app = match adopt::settle(app, kind, &observed) {
                 Ok(app) => app,
                 Err(error) => return answer(reply, Err(error)),
@@ -67,10 +70,9 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         let (world, all) = (self.world.clone(), self.others_and(&app));
         let fresh = !self.apps.contains_key(&app.manifest.id);
         let before = self.before_update(&app, kind, &request.kind);
-        let events = self.events.clone();
+        let (events, interest) = (self.events.clone(), self.interest(&app, &all, kind));
         tokio::spawn(async move {
-            let interest = interest(&app, &all, kind);
-            let observed = world.observe(interest, std::slice::from_ref(&app)).await;
+            let observed = world.look_at(&app, interest).await;
             let app = match adopt::settle(app, kind, &observed) {
                 Ok(app) => app,
                 Err(error) => return answer(reply, Err(error)),
@@ -81,6 +83,19 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
             // the engine is gone: the reply's sender is dropped and says so
             drop(events.send(Event::Checked(Box::new(checked))).await);
         });
+    }
+
+    /// What a plan has to know of the host; before an update also how large things are.
+    fn interest(&self, app: &DesiredApp, all: &[DesiredApp], kind: OperationKind) -> Interest {
+        let id = &app.manifest.id;
+        let interest = adopt::interest(Interest::of([app], all), app, kind);
+        if kind != OperationKind::Update {
+            return interest;
+        }
+        let before = self.apps.get(id).map(|entry| &entry.desired.manifest);
+        let mut interest = interest.measure(id);
+        interest.images.extend(before.into_iter().flat_map(|manifest| images(manifest)));
+        interest
     }
 
     /// All apps with `app` in its new form.
@@ -197,10 +212,28 @@ const fn needs_check(kind: OperationKind) -> bool {
     )
 }
 
-/// What a plan has to know of the host.
-fn interest(app: &DesiredApp, all: &[DesiredApp], kind: OperationKind) -> Interest {
-    let interest = adopt::interest(Interest::of([app], all), app, kind);
-    if kind == OperationKind::Update { interest.measure(&app.manifest.id) } else { interest }
+/// Images that an app's services are pulled as.
+fn images(manifest: &Manifest) -> impl Iterator<Item = String> {
+    manifest.services.values().filter_map(|service| match &service.source {
+        ImageSource::Image(reference) => Some(reference.clone()),
+        _ => None,
+    })
+}
+
+impl<H: Host, L: Ledger, C> World<H, L, C> {
+    /// A look for a request, with what the journal tells of the app.
+    async fn look_at(&self, app: &DesiredApp, interest: Interest) -> Observed {
+        let measured = !interest.measured.is_empty();
+        let mut observed = self.observe(interest, std::slice::from_ref(app)).await;
+        if measured {
+            let id = &app.manifest.id;
+            match self.ledger.away_secs(id).await {
+                Ok(secs) => observed.away_secs.extend(secs.map(|secs| (id.clone(), secs))),
+                Err(error) => tracing::warn!(app = %id, %error, "earlier downtimes are not known"),
+            }
+        }
+        observed
+    }
 }
 
 fn already_so() -> UserError {

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use archy_manifest::template::Template;
+use archy_manifest::Manifest;
+use archy_manifest::template::{Part, Placeholder, Template};
 use archy_plan::{DesiredApp, LegacyStep, Observed, PlannedStep, Step};
 use archy_types::UserError;
 
@@ -24,8 +25,10 @@ pub(crate) struct Context<'a, H> {
     pub(crate) host: &'a H,
     pub(crate) app: &'a DesiredApp,
     pub(crate) observed: &'a Observed,
-    /// The app was not there before this operation.
-    pub(crate) fresh: bool,
+    /// All apps of the node.
+    pub(crate) all: &'a [DesiredApp],
+    /// Steps of hooks that may run only once are still to be run, and by this operation.
+    pub(crate) first: bool,
     /// What programs said in the step at work, its end only.
     pub(crate) said: Said,
 }
@@ -37,9 +40,30 @@ impl<H> Context<'_, H> {
     /// A placeholder whose value is not known.
     pub(crate) fn fill(&self, template: &Template) -> Result<String, UserError> {
         template.resolve(|placeholder| {
-            let known = self.observed.host.values.get(placeholder).cloned();
+            let known = match placeholder {
+                Placeholder::Port(port) => self.app.host_port(*port).map(|port| port.to_string()),
+                Placeholder::Config(key) => archy_plan::setting(self.app, key),
+                other => self.role(other).or_else(|| self.observed.host.values.get(other).cloned()),
+            };
             known.ok_or_else(|| placeholder.unknown())
         })
+    }
+}
+
+impl<H> Context<'_, H> {
+    fn role(&self, placeholder: &Placeholder) -> Option<String> {
+        archy_plan::role_host(self.app, placeholder, &self.observed.host, self.all)
+    }
+
+    /// A template in which roles are filled in: the host knows nothing of other apps.
+    fn with_roles(&self, template: &Template) -> Template {
+        let one = |part: &Part| match part {
+            Part::Placeholder(placeholder) => {
+                self.role(placeholder).map_or_else(|| part.clone(), Part::Text)
+            }
+            Part::Text(_) => part.clone(),
+        };
+        Template::from_parts(template.parts().iter().map(one).collect())
     }
 }
 
@@ -47,7 +71,7 @@ impl<H> Context<'_, H> {
 const SMALL_DEADLINE: Duration = Duration::from_secs(120);
 
 /// How long a step may take at most; the engine lets go of it then.
-pub(crate) fn step_deadline(step: &Step) -> Duration {
+pub(crate) fn step_deadline(app: &Manifest, step: &Step) -> Duration {
     match step {
         Step::PullImage { .. } => PULL_DEADLINE,
         Step::StopUnits { deadline_secs, .. }
@@ -55,7 +79,11 @@ pub(crate) fn step_deadline(step: &Step) -> Duration {
         | Step::BuildImage { deadline_secs, .. }
         | Step::StartUnits { deadline_secs, .. }
         | Step::AwaitReady { deadline_secs } => secs(*deadline_secs) + SMALL_DEADLINE,
-        Step::RunHook { .. } => Duration::from_secs(3600),
+        Step::RunHook { point } => {
+            let steps = app.hooks.get(point).into_iter().flatten();
+            let own = steps.fold(0, |sum: u32, step| sum.saturating_add(step.timeout_secs));
+            secs(own) + SMALL_DEADLINE
+        }
         Step::Snapshot { .. } | Step::RestoreSnapshot { .. } | Step::PruneSnapshots { .. } => {
             COPY_DEADLINE
         }
@@ -92,7 +120,8 @@ pub(crate) async fn bounded<H: Host>(
     batch: &[PlannedStep],
     progress: ProgressSink,
 ) -> Result<(), UserError> {
-    let deadline = batch.iter().map(|planned| step_deadline(&planned.step)).max();
+    let app = &cx.app.manifest;
+    let deadline = batch.iter().map(|planned| step_deadline(app, &planned.step)).max();
     let deadline = deadline.unwrap_or(SMALL_DEADLINE);
     match tokio::time::timeout(deadline, execute_batch(cx, batch, progress)).await {
         Ok(Ok(())) => Ok(()),
@@ -240,7 +269,8 @@ async fn write_file<H: Host>(cx: &Context<'_, H>, path: &str) -> Result<(), User
     let Some(file) = cx.app.manifest.files.iter().find(|file| file.path == path) else {
         return Err(stale_plan("file"));
     };
-    plain(cx.host.write_file(cx.app, path, &file.content, file.overwrite, file.mode).await)
+    let content = cx.with_roles(&file.content);
+    plain(cx.host.write_file(cx.app, path, &content, file.overwrite, file.mode).await)
 }
 
 fn stale_plan(what: &str) -> UserError {

@@ -2,11 +2,12 @@
 
 use archy_manifest::model::HookPoint;
 use archy_plan::{DesiredApp, DesiredState, Plan, Step};
-use archy_types::OperationId;
+use archy_types::{OperationId, UserError};
 
 use crate::execute::Context;
-use crate::ports::{Host, Interest, Ledger};
-use crate::worker::{Stop, World};
+use crate::operation::OperationKind;
+use crate::ports::{Clock, Host, Interest, Ledger};
+use crate::worker::{Stop, Worker, World};
 
 /// The steps of a plan after which its app's containers count as settled: ready, and the hooks of
 /// their start have run.
@@ -53,15 +54,29 @@ impl Settling {
         self.left = self.left.saturating_sub(1);
         let Some(containers) = self.containers.take_if(|_| self.left == 0) else { return };
         let id = &app.manifest.id;
-        // what is not written is lost with the daemon: then the hooks run once more
+        // what is not written is lost with the daemon, then the hooks run once more: passes try again
         if let Err(error) = world.ledger.note_hooked(id, &containers).await {
             tracing::error!(app = %id, %error, "it could not be noted that hooks have run");
+            world.unsaved.lock().await.insert(id.clone());
         }
         world.hooked.lock().await.insert(id.clone(), containers);
     }
 }
 
 impl<H: Host, L: Ledger, C> World<H, L, C> {
+    /// Notes again in which containers hooks have run, where that could not be written before.
+    pub(crate) async fn save_hooked(&self) {
+        let mut unsaved = self.unsaved.lock().await;
+        for app in std::mem::take(&mut *unsaved) {
+            // of an app that is gone nothing is left to note
+            let Some(known) = self.hooked.lock().await.get(&app).cloned() else { continue };
+            if let Err(error) = self.ledger.note_hooked(&app, &known).await {
+                tracing::error!(%app, %error, "it could not be noted that hooks have run");
+                unsaved.insert(app);
+            }
+        }
+    }
+
     /// Notes what the programs of the step said, without the app's secrets.
     pub(crate) async fn note_said(&self, operation: OperationId, cx: &Context<'_, H>) {
         let Some(said) = cx.said.take() else { return };
@@ -72,16 +87,46 @@ impl<H: Host, L: Ledger, C> World<H, L, C> {
     }
 }
 
-/// A hook before a stop holds no app back that is to stop or to go.
-pub(crate) fn pass_over<H>(
-    cx: &Context<'_, H>,
-    step: &Step,
-    done: Result<(), Stop>,
-) -> Result<(), Stop> {
-    let passes = matches!(step, Step::RunHook { point: HookPoint::PreStop })
-        && cx.app.state != DesiredState::Running;
+impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
+    /// Notes before a first install that steps which may run only once are still to be run.
+    ///
+    /// # Errors
+    /// It cannot be noted.
+    pub(crate) async fn note_owed(&self) -> Result<(), UserError> {
+        let manifest = &self.job.app.manifest;
+        let steps = manifest.hooks.get(&HookPoint::PostInstall).into_iter().flatten();
+        if !self.job.brings_new() || steps.into_iter().all(|step| step.idempotent) {
+            return Ok(());
+        }
+        let mut known = self.world.hooked.lock().await;
+        if !known.contains_key(&manifest.id) {
+            let owed = archy_plan::owing();
+            self.world.ledger.note_hooked(&manifest.id, &owed).await?;
+            known.insert(manifest.id.clone(), owed);
+        }
+        Ok(())
+    }
+
+    /// A hook before a stop holds only a change back that can wait: no app that is to stop or to go,
+    /// that is restarted or repaired since something is wrong with it, or that goes back to what was
+    /// before a change.
+    pub(crate) fn passes_over(&self, app: &DesiredApp, step: &Step) -> bool {
+        let changes = matches!(
+            self.job.kind,
+            OperationKind::Install
+                | OperationKind::Update
+                | OperationKind::Configure
+                | OperationKind::Migrate
+        );
+        matches!(step, Step::RunHook { point: HookPoint::PreStop })
+            && (!changes || self.goes_back || app.state != DesiredState::Running)
+    }
+}
+
+/// What a step came to whose failure holds nothing back; it is said all the same.
+pub(crate) fn pass_over<H>(cx: &Context<'_, H>, done: Result<(), Stop>) -> Result<(), Stop> {
     match done {
-        Err(Stop::Failed(error)) if passes => {
+        Err(Stop::Failed(error)) => {
             tracing::warn!(app = %cx.app.manifest.id, %error, "a hook failed; it is stopped all the same");
             cx.said.add("It failed and was passed over", &error.message);
             Ok(())

@@ -67,7 +67,7 @@ pub(crate) async fn run<H: Host>(
     let Some(steps) = cx.app.manifest.hooks.get(&point) else { return Ok(()) };
     for (index, step) in steps.iter().enumerate() {
         // what may not run twice belongs to the first install alone
-        if point == HookPoint::PostInstall && !step.idempotent && !cx.fresh {
+        if point == HookPoint::PostInstall && !step.idempotent && !cx.first {
             continue;
         }
         let text = format!("Hook {} of {}: {}", index + 1, steps.len(), words(&step.action));
@@ -119,10 +119,8 @@ fn exec_result(out: crate::ports::ExecOutput, command: &[String]) -> Result<(), 
         return Ok(());
     }
     let program = command.first().map_or("the command", String::as_str);
-    Err(UserError::new(
-        "hook-failed",
-        format!("{program} ended with {}: {}", out.exit_code, last_line(&out.output)),
-    ))
+    let message = format!("{program} ended with {}: {}", out.exit_code, last_line(&out.output));
+    Err(hook_failed(message))
 }
 
 async fn http<H: Host>(
@@ -137,7 +135,8 @@ async fn http<H: Host>(
         return Err(UserError::new(
             "hook-port-unpublished",
             format!("The hook asks port {port} of {service}, which is not published."),
-        ));
+        )
+        .hint("Publish it in the manifest, with TCP; it may be `auth: local`."));
     };
     let request = HookRequest {
         method: method.clone(),
@@ -150,10 +149,12 @@ async fn http<H: Host>(
     if expect.map_or((200..300).contains(&status), |wanted| wanted == status) {
         return Ok(());
     }
-    Err(UserError::new(
-        "hook-failed",
-        format!("{method} {path} answered {status}: {}", last_line(&answer)),
-    ))
+    Err(hook_failed(format!("{method} {path} answered {status}: {}", last_line(&answer))))
+}
+
+fn hook_failed(message: String) -> UserError {
+    UserError::new("hook-failed", message)
+        .hint("The history holds the end of what it said; a restart runs it again.")
 }
 
 fn words(action: &HookAction) -> String {

@@ -22,6 +22,7 @@ impl<H: Host, L: Ledger, C: Clock> Engine<H, L, C> {
         self.observed = Some(observed.clone());
         self.render_all(&observed);
         self.note_endings().await;
+        self.world.save_hooked().await;
         let mut ids: Vec<AppId> = self.apps.keys().cloned().collect();
         // what several apps lack is begun in the order in which they start at boot
         let levels = archy_plan::boot_levels(&self.all);

@@ -454,6 +454,10 @@ pub trait Ledger: Send + Sync + 'static {
         operation: OperationId,
         text: &str,
     ) -> impl Future<Output = Result<(), UserError>> + Send;
+    /// Seconds that an app was away in its last operation that stopped and started it, as far as the
+    /// journal tells ([`archy_plan::away`]).
+    fn away_secs(&self, app: &AppId)
+    -> impl Future<Output = Result<Option<u32>, UserError>> + Send;
     /// Containers that were ready and in which the hooks of a start have run: name to full id, by
     /// app.
     fn hooked(

@@ -193,6 +193,7 @@ pub async fn start<H: Host, L: Ledger, C: Clock>(
             clock,
             unread: Arc::new(Mutex::new(true)),
             hooked: Arc::default(),
+            unsaved: Arc::default(),
         },
         tuning,
         apps: BTreeMap::new(),

@@ -2,7 +2,7 @@
 //!
 //! Safe to kill at any line: the next run starts from a look at the host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -33,6 +33,8 @@ pub(crate) struct World<H, L, C> {
     pub(crate) unread: Arc<Mutex<bool>>,
     /// Containers that were ready and in which the hooks of a start have run: name to id, by app.
     pub(crate) hooked: Arc<Mutex<Hooked>>,
+    /// Apps of which the ledger does not hold that yet.
+    pub(crate) unsaved: Arc<Mutex<BTreeSet<AppId>>>,
 }
 
 /// Containers by name with their full id, by app.
@@ -103,6 +105,7 @@ impl<H, L, C> Clone for World<H, L, C> {
             clock: self.clock.clone(),
             unread: self.unread.clone(),
             hooked: self.hooked.clone(),
+            unsaved: self.unsaved.clone(),
         }
     }
 }
@@ -154,9 +157,13 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
         let started_anything = AtomicU32::new(0);
         let done = match self.job.back.take() {
             Some(told) => Ok(self.return_to_before(told).await),
-            None => {
-                self.converge(&self.job.app.clone(), &started_anything).await.map(|()| Ending::Done)
-            }
+            None => match self.note_owed().await {
+                Ok(()) => {
+                    let app = self.job.app.clone();
+                    self.converge(&app, &started_anything).await.map(|()| Ending::Done)
+                }
+                Err(error) => Err(Stop::Failed(error)),
+            },
         };
         let mut ending = match done {
             Ok(ending) => ending,
@@ -261,12 +268,16 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
         if !unchecked {
             self.check_units(plan).await?;
         }
-        let said = Said::default();
-        let cx = Context { host: &*host, app, observed, fresh: self.job.fresh, said };
+        // a repair that nobody asked for runs nothing that may run only once
+        let first = self.job.kind != OperationKind::Recover
+            && archy_plan::owes_first(&app.manifest.id, observed);
+        let (all, said) = (self.all.clone(), Said::default());
+        let cx = Context { host: &*host, app, observed, all: &all, first, said };
         let mut settling = Settling::of(&now_planned);
         // steps of earlier rounds count as well
         let total = seq.saturating_add(u32::try_from(plan.steps.len()).unwrap_or(u32::MAX));
-        let deadline = plan.steps.iter().map(|planned| step_deadline(&planned.step)).sum();
+        let steps = plan.steps.iter().map(|planned| &planned.step);
+        let deadline = steps.map(|step| step_deadline(&app.manifest, step)).sum();
         let deadline = after(clock.now(), deadline);
         for batch in batches(&now_planned.steps) {
             let Some(planned) = batch.first() else { continue };
@@ -288,7 +299,11 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
             let held = world.begin_step(&planned.step).await;
             let done = self.or_superseded(&planned.step, bounded(&cx, batch, progress)).await;
             world.end_step(&planned.step, held, done.is_ok()).await;
-            let done = fresh::pass_over(&cx, &planned.step, done);
+            let done = if self.passes_over(app, &planned.step) {
+                fresh::pass_over(&cx, done)
+            } else {
+                done
+            };
             world.note_said(operation, &cx).await;
             done?;
             settling.after(&world, app).await;

@@ -16,6 +16,7 @@
 //! | `secret-missing` | error | a secret that the owner supplies |
 //! | `downgrade-refused` | error | an older version would take the place of a newer one |
 //! | `disk-snapshot` | error | no room to save the data before an update |
+//! | `update-arrives` | warning, note | images that an update lets arrive, and how large they may be |
 //! | `update-downtime` | note | how an update goes: what is saved, how long the app is away |
 //! | `data-since-lost`, `snapshot-missing` | warning, note | what a rollback does to the data |
 //! | `rights-widened` | warning | a new manifest asks for more |

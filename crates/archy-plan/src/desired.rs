@@ -79,6 +79,12 @@ impl DesiredApp {
         matches!(self.state, DesiredState::Removed | DesiredState::Purged)
     }
 
+    /// The node's port that takes the place of one of the manifest's host ports, if it is published.
+    #[must_use]
+    pub fn host_port(&self, port: u16) -> Option<u16> {
+        self.manifest.host_port(port, &self.port_overrides)
+    }
+
     /// The host port that a container port of a service is published on, if it is.
     #[must_use]
     pub fn published_port(

@@ -175,11 +175,12 @@ pub(crate) fn file(
     }
 }
 
+/// What the owner chooses, and what is known for sure.
 const fn is_setting(placeholder: &Placeholder) -> bool {
-    matches!(placeholder, Placeholder::Config(_))
+    matches!(placeholder, Placeholder::Config(_) | Placeholder::Port(_))
 }
 
-/// True when a setting of the owner is part of the file.
+/// True when a choice of the owner is part of the file.
 pub(crate) fn has_setting(file: &FileTemplate) -> bool {
     file.content.placeholders().any(is_setting)
 }
@@ -191,13 +192,18 @@ fn content(app: &DesiredApp, values: &Values, file: &FileTemplate) -> Option<Str
             Part::Text(part) => text.push_str(part),
             Part::Placeholder(Placeholder::Config(key)) => text.push_str(&setting(app, key)?),
             Part::Placeholder(Placeholder::Secret(_)) => return None,
+            Part::Placeholder(Placeholder::Port(port)) => {
+                text.push_str(&app.host_port(*port)?.to_string());
+            }
             Part::Placeholder(placeholder) => text.push_str(values.get(placeholder)?),
         }
     }
     Some(text)
 }
 
-fn setting(app: &DesiredApp, key: &str) -> Option<String> {
+/// The text of a setting: the owner's choice, else the default, else nothing. None for a secret one.
+#[must_use]
+pub fn setting(app: &DesiredApp, key: &str) -> Option<String> {
     let setting = app.manifest.config.get(key)?;
     if setting.kind == SettingKind::Secret {
         return None;

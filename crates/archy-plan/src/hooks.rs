@@ -31,6 +31,23 @@ pub(crate) const fn runs_when_fresh(point: HookPoint) -> bool {
     matches!(point, HookPoint::PostStart | HookPoint::PostInstall)
 }
 
+/// Key of what is remembered of an app whose first install has not come to its end: steps that may
+/// run once are still owed. No container is named like that.
+const OWED: &str = "";
+
+/// What to remember of an app before its first install: what runs once is still to be run.
+#[must_use]
+pub fn owing() -> BTreeMap<String, String> {
+    BTreeMap::from([(OWED.to_owned(), String::new())])
+}
+
+/// True while steps that may run only once have not run: the first install began and did not get
+/// that far.
+#[must_use]
+pub fn owes_first(app: &AppId, observed: &Observed) -> bool {
+    observed.hooked.get(app).is_some_and(|known| known.contains_key(OWED))
+}
+
 /// Names and full ids of an app's running containers, for the ledger to remember; nothing when
 /// they are not known.
 #[must_use]
@@ -47,10 +64,12 @@ fn again(point: HookPoint, step: &HookStep) -> bool {
     !waits && (step.idempotent || point != HookPoint::PostInstall)
 }
 
-/// The hook has something to do in a container that is not the app's first.
+/// The hook has something to do in a container that is not the app's first, or that its first left
+/// undone.
 pub(crate) fn repeats(scene: &Scene<'_>, point: HookPoint) -> bool {
     let hook = scene.app.manifest.hooks.get(&point);
-    hook.is_some_and(|hook| hook.iter().any(|step| again(point, step)))
+    let owed = owes_first(&scene.app.manifest.id, scene.observed);
+    hook.is_some_and(|hook| hook.iter().any(|step| owed || again(point, step)))
 }
 
 /// Parts in whose container a hook has still to run. None as long as a service that it needs does

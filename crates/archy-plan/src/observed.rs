@@ -81,6 +81,12 @@ pub struct Observed {
     pub hooked: BTreeMap<AppId, BTreeMap<String, String>>,
     /// Bytes that a snapshot of an app's data would take, of the apps it was asked for.
     pub data_sizes: BTreeMap<AppId, Known<u64>>,
+    /// Bytes of images that are on the node, by reference as it was asked for; layers that others share
+    /// are counted in each.
+    pub image_sizes: BTreeMap<String, u64>,
+    /// Seconds that apps were away when something stopped and started them last, as far as the journal
+    /// tells. The engine fills them in before an update.
+    pub away_secs: BTreeMap<AppId, u32>,
     /// Host ports that something listens on now; the daemon's own listeners are left out.
     pub listening: Known<BTreeSet<(u16, Protocol)>>,
     /// Lowest host port that a program without rights may listen on

@@ -124,16 +124,27 @@ fn host_with_roles<'a>(
     }));
     let mut host = Cow::Borrowed(host);
     for placeholder in &named {
-        let role = match placeholder {
-            Placeholder::RoleHost(role) => role,
-            _ => BITCOIN_ROLE,
-        };
-        let provider = provider::of_role(app, role, all).and_then(provider::chief_container);
-        // without a provider, the app that the node's settings name for the role
-        let default = || host.values.get(&Placeholder::RoleHost(role.to_owned())).cloned();
-        if let Some(container) = provider.or_else(default) {
+        if let Some(container) = role_host(app, placeholder, &host, all) {
             host.to_mut().values.insert(placeholder.clone(), container);
         }
     }
     host
+}
+
+/// The container of the app that fills the role which a placeholder names; without one, the app that
+/// the node's settings name for the role. Nothing for a placeholder that names no role.
+#[must_use]
+pub fn role_host(
+    app: &DesiredApp,
+    placeholder: &Placeholder,
+    host: &HostFacts,
+    all: &[DesiredApp],
+) -> Option<String> {
+    let role = match placeholder {
+        Placeholder::RoleHost(role) => role,
+        Placeholder::BitcoinHost => BITCOIN_ROLE,
+        _ => return None,
+    };
+    let provider = provider::of_role(app, role, all).and_then(provider::chief_container);
+    provider.or_else(|| host.values.get(&Placeholder::RoleHost(role.to_owned())).cloned())
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use archy_manifest::model::HookPoint;
+use archy_types::Timestamp;
 
 use crate::step::{LegacyStep, Plan, Severity, Step};
 
@@ -61,6 +62,17 @@ fn legacy(step: &LegacyStep) -> String {
         LegacyStep::TakeSecret { name, .. } => format!("Take over the secret {name}"),
         LegacyStep::Done => "Look at the host again".to_owned(),
     }
+}
+
+/// Seconds from the first stop to the end of the last start after it, of an operation's steps as
+/// [`describe`] words them, each with its begin and its end.
+#[must_use]
+pub fn away(steps: &[(&str, Timestamp, Timestamp)]) -> Option<u32> {
+    let (_, from, _) = steps.iter().find(|(text, ..)| text.starts_with("Stop "))?;
+    let ready = describe(&Step::AwaitReady { deadline_secs: 0 });
+    let back = |text: &str| text.starts_with("Start ") || text == ready;
+    let (_, _, until) = steps.iter().rfind(|(text, ..)| back(text))?;
+    (until > from).then(|| u32::try_from(until.seconds_since(*from)).unwrap_or(u32::MAX))
 }
 
 const fn hook(point: HookPoint) -> &'static str {

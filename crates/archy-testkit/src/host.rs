@@ -48,6 +48,13 @@ impl FakeHost {
         _ = self.hints.try_send(());
     }
 
+    /// Comes back when Podman answers.
+    async fn podman(&self) {
+        if self.model().broken(&Fault::PodmanHangs) {
+            std::future::pending::<()>().await;
+        }
+    }
+
     pub(crate) fn change<T>(
         &self,
         call: String,
@@ -69,7 +76,8 @@ fn away(fault: &Fault) -> HostError {
 }
 
 fn fact<T>(model: &Model, fault: &Fault, fact: T) -> Known<T> {
-    if model.broken(fault) {
+    let hangs = *fault == Fault::PodmanAway && model.broken(&Fault::PodmanHangs);
+    if hangs || model.broken(fault) {
         Known::No(Cause::new("host-away", format!("{fault:?}")))
     } else {
         Known::Yes(fact)
@@ -117,6 +125,8 @@ impl FakeHost {
             left: archy_plan::observed::Left::default(),
             hooked: std::collections::BTreeMap::new(),
             data_sizes: BTreeMap::new(),
+            image_sizes: model.image_sizes.clone(),
+            away_secs: BTreeMap::new(),
             listening: Known::Yes(model.foreign_ports.clone()),
             lowest_port: Known::Yes(1024),
             disk_free_bytes: Known::Yes(model.disk_free.unwrap_or(1 << 40)),
@@ -203,11 +213,19 @@ impl Observe for FakeHost {
 
 impl Containers for FakeHost {
     async fn pull(&self, reference: &str, progress: ProgressSink, _: Duration) -> HostResult<()> {
+        self.podman().await;
         progress(Progress { text: "half".to_owned(), percent: Some(50), bytes: None });
         if self.model().broken(&Fault::PullHangs) {
             std::future::pending::<()>().await;
         }
         self.change(format!("pull {reference}"), &Fault::PodmanAway, |model, _| {
+            let refused = model.faults.iter().find_map(|fault| match fault {
+                Fault::PullRefused(words) => Some(words.clone()),
+                _ => None,
+            });
+            if let Some(words) = refused {
+                return Err(UserError::new("pull-failed", format!("{reference}: {words}")));
+            }
             if model.broken(&Fault::PullFails) || !model.registry.contains(reference) {
                 return Err(UserError::new("pull-failed", format!("{reference}: not found")));
             }
@@ -217,6 +235,7 @@ impl Containers for FakeHost {
     }
 
     async fn remove_container(&self, name: &str, _: Duration) -> HostResult<()> {
+        self.podman().await;
         self.change(format!("remove container {name}"), &Fault::PodmanAway, |model, _| {
             model.containers.remove(name);
             Ok(())
@@ -224,6 +243,7 @@ impl Containers for FakeHost {
     }
 
     async fn rename_container(&self, from: &str, to: &str) -> HostResult<()> {
+        self.podman().await;
         self.change(format!("rename container {from}"), &Fault::PodmanAway, |model, _| {
             if let Some(container) = model.containers.remove(from) {
                 model.containers.insert(to.to_owned(), container);
@@ -233,6 +253,7 @@ impl Containers for FakeHost {
     }
 
     async fn remove_network(&self, name: &str) -> HostResult<()> {
+        self.podman().await;
         self.change(format!("remove network {name}"), &Fault::PodmanAway, |model, _| {
             model.networks.remove(name);
             Ok(())
@@ -240,6 +261,7 @@ impl Containers for FakeHost {
     }
 
     async fn remove_volume(&self, name: &str) -> HostResult<()> {
+        self.podman().await;
         self.change(format!("remove volume {name}"), &Fault::PodmanAway, |model, _| {
             model.volumes.remove(name);
             Ok(())
@@ -247,6 +269,7 @@ impl Containers for FakeHost {
     }
 
     async fn sync_secret(&self, name: &str) -> HostResult<()> {
+        self.podman().await;
         self.change(format!("sync secret {name}"), &Fault::PodmanAway, |model, _| {
             let hash = model.secret_files.get(name).cloned().ok_or_else(|| {
                 UserError::new("secret-missing", format!("The secret {name} has no file."))
@@ -257,6 +280,7 @@ impl Containers for FakeHost {
     }
 
     async fn compose_secret(&self, name: &str, template: &str, hash: &str) -> HostResult<()> {
+        self.podman().await;
         self.change(format!("compose secret {name}"), &Fault::PodmanAway, |model, _| {
             let template = Template::parse(template)
                 .map_err(|error| UserError::new("internal", error.to_string()))?;
@@ -273,6 +297,7 @@ impl Containers for FakeHost {
     }
 
     async fn remove_secret(&self, name: &str) -> HostResult<()> {
+        self.podman().await;
         self.change(format!("remove secret {name}"), &Fault::PodmanAway, |model, _| {
             model.podman_secrets.remove(name);
             Ok(())
@@ -286,10 +311,20 @@ impl Containers for FakeHost {
         _: Option<&str>,
         _: Duration,
     ) -> HostResult<ExecOutput> {
+        self.podman().await;
         let call = format!("exec {container} {}", command.join(" "));
         let word = command.first().cloned().unwrap_or_default();
         let (hangs, fails) = (Fault::HookHangs(word.clone()), Fault::HookFails(word.clone()));
         let done = self.change(call, &Fault::PodmanAway, |model, _| {
+            if !model.containers.contains_key(container) {
+                let message = format!("There is no container {container}.");
+                return Err(UserError::new("container-missing", message));
+            }
+            if let [_, write, text] = command
+                && write == "write"
+            {
+                model.write_data(container, text);
+            }
             let exit_code = if model.broken(&fails) { 3 } else { 0 };
             let secrets: Vec<&str> = model.secret_files.values().map(String::as_str).collect();
             let output = format!("{word} said:\n{}\nlast words of {word}", secrets.join(" "));
@@ -302,13 +337,24 @@ impl Containers for FakeHost {
     }
 
     async fn copy_in(&self, container: &str, src: &str, dest: &str) -> HostResult<()> {
+        self.podman().await;
         self.change(format!("copy {src} to {container}:{dest}"), &Fault::PodmanAway, |_, _| Ok(()))
     }
 
     async fn http(&self, request: &HookRequest, _: Duration) -> HostResult<(u16, String)> {
-        self.change(format!("{} {}", request.method, request.path), &Fault::PodmanAway, |_, _| {
-            Ok((200, String::new()))
-        })
+        self.podman().await;
+        let HookRequest { method, port, path, body } = request;
+        let body = body.as_ref().map(|body| format!(" {body}")).unwrap_or_default();
+        let call = format!("{method} {port}{path}{body}");
+        let hangs = Fault::HookHangs(path.clone());
+        let done = self.change(call, &Fault::PodmanAway, |model, _| {
+            let fails = model.broken(&Fault::HookFails(path.clone()));
+            Ok(if fails { (500, format!("{path} is unwell")) } else { (200, "fine".to_owned()) })
+        });
+        if self.model().broken(&hangs) {
+            std::future::pending::<()>().await;
+        }
+        done
     }
 }
 
@@ -391,6 +437,9 @@ fn value(app: &DesiredApp, placeholder: &Placeholder) -> String {
             app.settings.get(key).or_else(default).map_or_else(unknown, |value| {
                 value.as_str().map_or_else(|| value.to_string(), str::to_owned)
             })
+        }
+        Placeholder::Port(port) => {
+            app.host_port(*port).map_or_else(unknown, |port| port.to_string())
         }
         other => facts().values.get(other).cloned().unwrap_or_else(unknown),
     }

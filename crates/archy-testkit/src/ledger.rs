@@ -23,6 +23,8 @@ pub struct Entry {
     pub planned: Vec<String>,
     /// Steps that were begun.
     pub steps: Vec<String>,
+    /// When they were begun, and at last when the operation ended.
+    pub times: Vec<Timestamp>,
     /// What programs said in its steps.
     pub said: Vec<String>,
     /// How it ended.
@@ -70,6 +72,7 @@ impl Books {
             started: now,
             planned: Vec::new(),
             steps: Vec::new(),
+            times: Vec::new(),
             said: Vec::new(),
             ending: None,
             back: None,
@@ -126,6 +129,20 @@ impl Ledger for MemoryLedger {
             entry.said.push(text.to_owned());
         }
         Ok(())
+    }
+
+    async fn away_secs(&self, app: &AppId) -> Result<Option<u32>, UserError> {
+        let books = self.books();
+        let own = books.operations.iter().rev().filter(|entry| entry.app == *app);
+        let mut away = own.filter(|entry| entry.ending == Some(Ending::Done)).map(|entry| {
+            let ends = entry.times.iter().skip(1);
+            let times = entry.times.iter().zip(ends);
+            let steps = entry.steps.iter().zip(times);
+            let steps: Vec<_> =
+                steps.map(|(text, (from, to))| (text.as_str(), *from, *to)).collect();
+            archy_plan::away(&steps)
+        });
+        Ok(away.find_map(|secs| secs))
     }
 
     async fn hooked(&self) -> Result<BTreeMap<AppId, BTreeMap<String, String>>, UserError> {
@@ -202,12 +219,13 @@ impl Ledger for MemoryLedger {
         operation: OperationId,
         _: u32,
         text: &str,
-        _: Timestamp,
+        now: Timestamp,
     ) -> Result<(), UserError> {
         // a crash may come between any two steps
         tokio::task::yield_now().await;
         if let Some(entry) = self.books().operation(operation) {
             entry.steps.push(text.to_owned());
+            entry.times.push(now);
         }
         Ok(())
     }
@@ -216,9 +234,10 @@ impl Ledger for MemoryLedger {
         &self,
         operation: OperationId,
         ending: &Ending,
-        _: Timestamp,
+        now: Timestamp,
     ) -> Result<(), UserError> {
         if let Some(entry) = self.books().operation(operation) {
+            entry.times.push(now);
             entry.ending = Some(ending.clone());
         }
         Ok(())

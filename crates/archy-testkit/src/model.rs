@@ -13,10 +13,14 @@ use archy_types::{AppId, Generation, Health, Timestamp, UserError};
 pub enum Fault {
     /// Podman does not answer: every question about containers is unknown, every wish fails.
     PodmanAway,
+    /// Podman answers nothing: every question about containers is unknown, no wish ever ends.
+    PodmanHangs,
     /// systemd does not answer.
     SystemdAway,
     /// Pulls fail.
     PullFails,
+    /// Pulls fail with these words of the registry.
+    PullRefused(String),
     /// Pulls never end.
     PullHangs,
     /// This unit's container ends at once until the start limit is hit.
@@ -31,9 +35,9 @@ pub enum Fault {
     SickImage(String),
     /// Podman's generator rejects this unit file.
     GeneratorRejects(String),
-    /// Commands of hooks that begin with this word end with 3.
+    /// Commands of hooks that begin with this word end with 3; requests to this path get a 500.
     HookFails(String),
-    /// Commands of hooks that begin with this word never end.
+    /// Commands of hooks that begin with this word, and requests to this path, never end.
     HookHangs(String),
     /// Ready conditions of this container do not hold.
     NotReady(String),
@@ -99,6 +103,8 @@ pub struct Model {
     pub disk_free: Option<u64>,
     /// Bytes of apps' data, when they matter.
     pub data_sizes: BTreeMap<AppId, u64>,
+    /// Bytes of images, where they matter.
+    pub image_sizes: BTreeMap<String, u64>,
     /// Ports that something foreign listens on.
     pub foreign_ports: BTreeSet<(u16, Protocol)>,
     /// How long the next look takes to arrive; what it tells is what was there when it began.
@@ -178,13 +184,7 @@ impl Model {
         let bad = self.broken(&Fault::BadImage(spec.image.clone()));
         let sick = self.broken(&Fault::SickImage(spec.image.clone()));
         if let Some(app) = spec.labels.get("io.archipelago.app").filter(|_| bad || sick) {
-            let own = [format!("directory {app}/"), format!("volume {app}-")];
-            let places = self.data.iter_mut();
-            for (_, data) in
-                places.filter(|(place, _)| own.iter().any(|own| place.starts_with(own)))
-            {
-                *data = format!("ruined by {}", spec.image);
-            }
+            self.overwrite(app, &format!("ruined by {}", spec.image));
         }
         if bad || self.broken(&Fault::Crashes(unit.to_owned())) {
             self.set_failed(unit, "start-limit-hit", now);
@@ -205,6 +205,23 @@ impl Model {
         self.containers.insert(spec.name, container);
         self.set_active(unit, now);
         Ok(())
+    }
+
+    /// What a program in a container does to all of its app's data.
+    pub(crate) fn write_data(&mut self, container: &str, text: &str) {
+        let labels = self.containers.get(container).map(|container| &container.labels);
+        let app = labels.and_then(|labels| labels.get("io.archipelago.app")).cloned();
+        if let Some(app) = app {
+            self.overwrite(&app, text);
+        }
+    }
+
+    fn overwrite(&mut self, app: &str, text: &str) {
+        let own = [format!("directory {app}/"), format!("volume {app}-")];
+        let places = self.data.iter_mut();
+        for (_, data) in places.filter(|(place, _)| own.iter().any(|own| place.starts_with(own))) {
+            text.clone_into(data);
+        }
     }
 
     /// Stops a unit; its container goes with it.

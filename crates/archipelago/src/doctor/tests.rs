@@ -42,6 +42,8 @@ fn observed() -> Observed {
         left: archy_plan::observed::Left::default(),
         hooked: std::collections::BTreeMap::new(),
         data_sizes: BTreeMap::new(),
+        image_sizes: BTreeMap::new(),
+        away_secs: BTreeMap::new(),
         listening: Known::Yes(BTreeSet::new()),
         lowest_port: Known::Yes(80),
         disk_free_bytes: Known::Yes(1 << 40),

@@ -253,6 +253,7 @@ impl SystemHost {
                 .get(key)
                 .or_else(|| app.manifest.config.get(key)?.default.as_ref())
                 .map(plain_text),
+            Placeholder::Port(port) => app.host_port(*port).map(|port| port.to_string()),
             other => values.get(other).cloned(),
         };
         text.ok_or_else(|| placeholder.unknown())

@@ -69,7 +69,13 @@ impl Observe for SystemHost {
             unit_files: known(unit_files),
             units: known(units),
             containers: known(containers),
-            images: known(images),
+            image_sizes: images
+                .iter()
+                .flatten()
+                .map(|(name, size)| (name.clone(), *size))
+                .collect(),
+            away_secs: std::collections::BTreeMap::new(),
+            images: known(images.map(|all| all.into_keys().collect())),
             foreign,
             strangers: Strangers { networks: strange(&networks), volumes: strange(&volumes) },
             volumes: known(volumes.map(|all| all.into_keys().collect())),
@@ -180,18 +186,24 @@ impl SystemHost {
         Ok(states)
     }
 
-    async fn images(&self, interest: &Interest) -> HostResult<BTreeSet<String>> {
+    /// Images that are there, with their bytes.
+    async fn images(&self, interest: &Interest) -> HostResult<BTreeMap<String, u64>> {
         if interest.images.is_empty() && interest.contexts.is_empty() {
-            return Ok(BTreeSet::new());
+            return Ok(BTreeMap::new());
         }
         let podman = self.podman.within(LOOK_DEADLINE);
         let all = podman.images().await.map_err(|e| error::podman(&e))?;
-        let names: BTreeSet<&str> =
-            all.iter().flat_map(|i| i.tags.iter().chain(&i.digests)).map(String::as_str).collect();
-        let present = |reference: &&String| names.contains(stored_name(reference).as_str());
-        let asked = interest.images.iter().filter(present).cloned();
-        let own = names.iter().filter(|name| name.starts_with("localhost/"));
-        Ok(asked.chain(own.map(|name| (*name).to_owned())).collect())
+        let named = |image: &archy_podman::Image| {
+            let names: Vec<String> = image.tags.iter().chain(&image.digests).cloned().collect();
+            let size = image.size;
+            names.into_iter().map(move |name| (name, size))
+        };
+        let sizes: BTreeMap<String, u64> = all.iter().flat_map(named).collect();
+        let sized =
+            |reference: &String| Some((reference.clone(), *sizes.get(&stored_name(reference))?));
+        let asked = interest.images.iter().filter_map(sized);
+        let own = sizes.iter().filter(|(name, _)| name.starts_with("localhost/"));
+        Ok(asked.chain(own.map(|(name, size)| (name.clone(), *size))).collect())
     }
 
     async fn volumes(&self) -> HostResult<Labelled> {

@@ -87,6 +87,23 @@ async fn the_document_has_the_words_of_existing_clients() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn links_follow_a_chosen_port() {
+    let node = Node::start().await;
+    // the manifest says 8080
+    let mut seen = view(manifest("blog"), AppState::Running);
+    seen.ports[0].host = 9090;
+    seen.ports[0].loopback_only = false;
+    publish(&node.snapshots, &AppId::new("blog").unwrap(), Some(seen));
+    let state = settle(&node, |data| !data["package-data"]["blog"].is_null()).await;
+    let app = &state["data"]["package-data"]["blog"];
+    assert_eq!(app["manifest"]["interfaces"]["main"]["port"], 9090);
+    let door = &app["installed"]["interface-addresses"]["main"]["lan-address"];
+    assert!(door.as_str().unwrap().ends_with(":9090"), "{door}");
+    assert_eq!(app["manifest"]["website"], *door);
+    assert_eq!(app["ports"][0]["host"], 9090);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_number_is_serialized_once() {
     let node = Node::start().await;
     put(&node, "blog", AppState::Running);

@@ -3,8 +3,13 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
 mod clock;
+mod field;
+mod hooks;
+mod leaving;
+mod needs;
 mod node;
 mod repairs;
+mod stopped;
 mod updates;
 
 use std::collections::BTreeMap;

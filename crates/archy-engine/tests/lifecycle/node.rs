@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use archy_engine::{Accepted, Handle, Request, RequestKind, Snapshot, Tuning};
+use archy_engine::{Accepted, Handle, Replacement, Request, RequestKind, Snapshot, Tuning};
 use archy_manifest::Manifest;
 use archy_testkit::{FakeHost, MemoryLedger, TestClock};
 use archy_types::{Actor, AppId, AppState, Digest, UserError};
@@ -125,4 +125,20 @@ pub(crate) fn web(version: &str, extra: &str) -> String {
     format!(
         "app:\n  id: web\n  name: Web\n  version: {version}\n  services:\n    main:\n      image: {IMAGE}\n{extra}"
     )
+}
+
+/// The wish to bring an app to this manifest.
+pub(crate) fn update(text: &str, consent: bool) -> RequestKind {
+    let digest = Digest::of(text.as_bytes());
+    RequestKind::Update {
+        to: Box::new(Replacement {
+            manifest: Arc::new(Manifest::parse(text.as_bytes()).unwrap()),
+            text: text.as_bytes().into(),
+            digest,
+            package_dir: None,
+            settings: BTreeMap::new(),
+            port_overrides: BTreeMap::new(),
+        }),
+        consent: consent.then_some(digest),
+    }
 }

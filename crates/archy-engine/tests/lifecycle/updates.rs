@@ -1,17 +1,14 @@
 //! Updates: one transaction each, with a way back.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use archy_engine::ports::Ending;
-use archy_engine::{Accepted, Cancel, Replacement, RequestKind, Snapshot};
-use archy_manifest::Manifest;
+use archy_engine::{Accepted, Cancel, RequestKind, Snapshot};
 use archy_plan::DesiredState;
 use archy_testkit::Fault;
-use archy_types::{Actor, AppState, Digest, UserError};
+use archy_types::{Actor, AppState, UserError};
 
-use crate::node::{IMAGE, Node, id, web};
+use crate::node::{IMAGE, Node, id, update, web};
 
 const NEW: &str = "registry.example/web:2";
 const PLACE: &str = "directory web/data";
@@ -21,21 +18,6 @@ fn version(version: &str, image: &str, more: &str) -> String {
     let mount = "{ type: bind, source: /var/lib/archipelago/web/data, target: /data }";
     let text = web(version, &format!("      volumes:\n        - {mount}\n{more}"));
     text.replace(IMAGE, image)
-}
-
-fn update(text: &str, consent: bool) -> RequestKind {
-    let digest = Digest::of(text.as_bytes());
-    RequestKind::Update {
-        to: Box::new(Replacement {
-            manifest: Arc::new(Manifest::parse(text.as_bytes()).unwrap()),
-            text: text.as_bytes().into(),
-            digest,
-            package_dir: None,
-            settings: BTreeMap::new(),
-            port_overrides: BTreeMap::new(),
-        }),
-        consent: consent.then_some(digest),
-    }
 }
 
 /// A node with version 1 running and data written.
@@ -116,6 +98,71 @@ async fn what_does_not_start_or_hold_out_goes_back_with_its_data() {
     }
 }
 
+const HOOKS: &str = "  hooks:\n    pre_update:\n      - { exec: [check], timeout: 9s, idempotent: true }\n    post_update:\n      - { exec: [shape, write, half], idempotent: true }\n      - { exec: [finish], timeout: 9s, idempotent: true }\n";
+
+#[tokio::test(start_paused = true)]
+async fn hooks_of_an_update_run_once_each_and_their_words_are_kept() {
+    let node = running().await;
+    node.ask(update(&version("2.0.0", NEW, HOOKS), false)).await.unwrap();
+    assert_eq!(until_ended(&node, 2).await, Ending::Done);
+    assert_eq!(
+        node.calls("exec"),
+        ["exec web check", "exec web shape write half", "exec web finish"]
+    );
+    let calls = node.calls("");
+    let place = |start: &str| calls.iter().position(|call| call.starts_with(start)).unwrap();
+    let order = ["exec web check", "stop web", "snapshot web 2", "start web", "exec web shape"];
+    assert!(order.map(place).is_sorted(), "{calls:?}");
+    let said = node.ledger.books().operations[1].said.join("\n");
+    assert!(said.contains("check in main (exit 0)") && said.contains("finish in main (exit 0)"));
+    node.until_state("web", AppState::Running).await;
+    assert_eq!(data(&node), "half");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_of_an_update_that_fails_or_hangs_takes_it_back_with_its_data() {
+    for (word, ran) in [("check", false), ("finish", true)] {
+        for (fault, code) in [
+            (Fault::HookFails(word.to_owned()), "hook-failed"),
+            (Fault::HookHangs(word.to_owned()), "hook-timeout"),
+        ] {
+            let node = running().await;
+            node.host.model().faults.insert(fault.clone());
+            node.ask(update(&version("2.0.0", NEW, HOOKS), false)).await.unwrap();
+            let Ending::RolledBack(error) = until_ended(&node, 2).await else {
+                panic!("{fault:?}")
+            };
+            assert_eq!(error.code.as_str(), code, "{error}");
+            let told = if ran { "with the data of 20" } else { "its data was not touched" };
+            assert!(error.message.contains(told), "{fault:?}: {error}");
+            let snapshot = node.until_state("web", AppState::Running).await;
+            assert_eq!(at(&snapshot), ("1.0.0", AppState::Running), "{fault:?}");
+            assert_eq!((data(&node).as_str(), image(&node).as_str()), ("precious", IMAGE));
+            assert_eq!(node.calls("stop").is_empty(), !ran, "{fault:?}");
+        }
+    }
+}
+
+/// The hook before a stop belongs to a version that is not well: it holds no return back.
+#[tokio::test(start_paused = true)]
+async fn a_return_does_not_wait_for_the_hook_before_a_stop() {
+    let flush = "  hooks: { pre_stop: [{ exec: [flush], timeout: 9s, idempotent: true }] }\n";
+    for fault in [Fault::HookFails("flush".to_owned()), Fault::HookHangs("flush".to_owned())] {
+        let node = Node::start().await;
+        node.host.model().registry.insert(NEW.to_owned());
+        node.install(&version("1.0.0", IMAGE, flush)).await.unwrap();
+        node.until_state("web", AppState::Running).await;
+        node.host.model().data.insert(PLACE.to_owned(), "precious".to_owned());
+        node.host.model().faults.insert(Fault::SickImage(NEW.to_owned()));
+        node.ask(update(&version("2.0.0", NEW, flush), false)).await.unwrap();
+        until_at_work(&node, "Watch").await;
+        node.host.model().faults.insert(fault.clone());
+        let Ending::RolledBack(error) = until_ended(&node, 2).await else { panic!("{fault:?}") };
+        assert!(error.message.contains("It is back at 1.0.0, with the data of 20"), "{error}");
+        assert_eq!((data(&node).as_str(), image(&node).as_str()), ("precious", IMAGE));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_pull_that_fails_touches_nothing() {
     let node = running().await;
@@ -127,6 +174,30 @@ async fn a_pull_that_fails_touches_nothing() {
     assert_eq!(node.calls("stop"), [""; 0]);
     let snapshot = node.until_state("web", AppState::Running).await;
     assert_eq!(at(&snapshot).0, "1.0.0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_tells_what_arrives_and_how_long_the_app_was_away_the_last_time() {
+    let node = running().await;
+    let told = async |text: &str| {
+        let request = archy_engine::Request { actor: Actor::System, kind: update(text, false) };
+        let plan = node.handle.plan(request).await.unwrap();
+        let of = |code: &str| {
+            let found = plan.checks.iter().find(|check| check.code.as_str() == code);
+            found.map(|check| check.message.clone()).unwrap_or_default()
+        };
+        (of("update-arrives"), of("update-downtime"))
+    };
+    node.host.model().image_sizes.insert(IMAGE.to_owned(), 300 << 20);
+    let next = version("2.0.0", NEW, "");
+    let (arrives, away) = told(&next).await;
+    assert!(arrives.contains(NEW) && arrives.contains("takes 300.0 MiB"), "{arrives}");
+    assert!(away.contains("not known yet"), "{away}");
+    // the snapshot of this one takes its time
+    node.ask(update(&next, false)).await.unwrap();
+    assert_eq!(until_ended(&node, 2).await, Ending::Done);
+    let (_, away) = told(&version("2.1.0", IMAGE, "")).await;
+    assert!(away.contains("the last time that took 0 s"), "{away}");
 }
 
 #[tokio::test(start_paused = true)]

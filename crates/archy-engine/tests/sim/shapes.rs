@@ -109,7 +109,11 @@ pub(crate) fn text(app: &str, version: u32) -> String {
         "box" => "8084",
         _ => "8085",
     };
-    let text = if version == 1 { template.to_owned() } else { template.replace(FORUM_MAIL, "") };
+    let text = match (app, version) {
+        (_, 1) => template.to_owned(),
+        ("forum", _) => template.replace(FORUM_MAIL, "") + FORUM_UPDATE,
+        _ => template.to_owned(),
+    };
     text.replace("VERSION", &version.to_string()).replace("APP", app).replace("PORT", port)
 }
 
@@ -210,6 +214,17 @@ const FORUM: &str = r#"app:
 const FORUM_MAIL: &str = "    mail:
       image: registry.example/mail:1
       secret_env: { PASSWORD: forum-db }
+";
+
+/// Hooks of the forum's next versions around their update.
+const FORUM_UPDATE: &str = "    pre_update:
+      - exec: { service: db, command: [check] }
+        timeout: 30s
+        idempotent: true
+    post_update:
+      - exec: { service: main, command: [migrate] }
+        timeout: 60s
+        idempotent: true
 ";
 
 const BASE: &str = r#"app:

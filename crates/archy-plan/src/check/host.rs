@@ -78,7 +78,12 @@ fn inodes(scene: &Scene<'_>) -> Option<Check> {
 
 /// The plan lets an image arrive.
 fn pulls(scene: &Scene<'_>) -> bool {
-    scene.parts.iter().filter(|part| !part.masked).any(|part| {
+    arriving(scene).next().is_some()
+}
+
+/// Parts whose image the plan lets arrive.
+pub(super) fn arriving<'a, 'b>(scene: &'a Scene<'b>) -> impl Iterator<Item = &'a Part<'b>> {
+    scene.parts.iter().filter(|part| !part.masked).filter(|part| {
         let image = scene.deployment.images.get(part.name);
         matches!(part.service.source, ImageSource::Image(_))
             && image.is_some_and(|image| !scene.facts.images.contains(image))

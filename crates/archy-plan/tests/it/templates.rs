@@ -48,6 +48,36 @@ fn words(plan: &Plan, verb: &str) -> Vec<String> {
     steps.filter(|text| text.starts_with(verb)).collect()
 }
 
+const PORTS: &str = "app:\n  id: diary\n  name: Diary\n  version: 1.0.0\n  services:\n    main:\n      image: a.example/diary:1\n      command: [serve, \"--url=http://{{HOST_IP}}:{{port:8100}}\"]\n      derived_env: { URL: \"http://{{HOST_IP}}:{{port:8100}}/\", UDP: \"{{port:8101}}\" }\n      ports: [{ host: 8100, container: 80, auth: gated }, { host: 8101, container: 53, protocol: udp }]\n      volumes: [{ type: file, source: conf/url, target: /url, read_only: true }]\n  files: [{ path: conf/url, overwrite: true, content: \"{{port:8100}}\" }]\n";
+
+#[test]
+fn what_names_a_port_follows_the_chosen_one() {
+    use archy_manifest::model::Protocol::{Tcp, Udp};
+    let mut app = apps::app(PORTS);
+    let mut world = World::new();
+    world.run(&app, std::slice::from_ref(&app), Intent::Install);
+    let text = world.files["diary.container"].clone();
+    for line in ["URL=http://192.0.2.1:8100/", "UDP=8101", "--url=http://192.0.2.1:8100"] {
+        assert!(text.contains(line), "{line} in:\n{text}");
+    }
+    app.port_overrides = [((8100, Tcp), 9100), ((8101, Udp), 9101)].into();
+    app.generation = archy_types::Generation(2);
+    let plans = world.run(&app, std::slice::from_ref(&app), Intent::Update);
+    let text = world.files["diary.container"].clone();
+    for line in [
+        "URL=http://192.0.2.1:9100/",
+        "UDP=9101",
+        "--url=http://192.0.2.1:9100",
+        ":9100:80",
+        ":9101:53/udp",
+    ] {
+        assert!(text.contains(line), "{line} in:\n{text}");
+    }
+    assert!(plans[0].to_text().contains("conf/url"), "{}", plans[0].to_text());
+    let after = plan(&app, &world.observe(), std::slice::from_ref(&app), Intent::Converge);
+    assert!(after.is_empty(), "{}", after.to_text());
+}
+
 #[test]
 fn a_setting_is_written_and_its_readers_restart_once() {
     for intent in [Intent::Start, Intent::Update, Intent::Converge] {

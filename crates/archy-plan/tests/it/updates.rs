@@ -71,6 +71,45 @@ fn an_update_saves_between_stop_and_new_units() {
     assert!(plan.checks.iter().any(|check| check.code.as_str() == "update-downtime"));
 }
 
+/// Hooks of an update; the first version has none.
+const HOOKS: &str = "  hooks:\n    pre_stop: [{ exec: [flush], idempotent: true }]\n    post_start: [{ exec: [greet], idempotent: true }]\n    pre_update: [{ exec: [check], idempotent: true }]\n    post_update: [{ exec: [migrate], idempotent: true }]\n";
+
+#[test]
+fn hooks_of_an_update_have_their_places_and_belong_to_updates_alone() {
+    use archy_manifest::model::HookPoint::{self, PostStart, PostUpdate, PreStop, PreUpdate};
+    let world = installed();
+    let update = at(&format!("{}{HOOKS}", new()), 2, snapshot(2));
+    let hook = |plan: &Plan, wanted: HookPoint| {
+        place(plan, |step| matches!(step, Step::RunHook { point } if *point == wanted))
+    };
+    let made = plan(&update, &world.observe(), from_ref(&update), Intent::Update);
+    let order = [
+        // the old version runs
+        place(&made, |step| matches!(step, Step::PullImage { .. })),
+        hook(&made, PreUpdate),
+        hook(&made, PreStop),
+        place(&made, stops),
+        place(&made, saves),
+        place(&made, writes),
+        place(&made, starts),
+        // the new version runs
+        hook(&made, PostStart),
+        hook(&made, PostUpdate),
+        place(&made, |step| matches!(step, Step::Soak { .. })),
+    ];
+    let order: Vec<usize> = order.into_iter().map(Option::unwrap).collect();
+    assert!(order.is_sorted(), "{}", made.to_text());
+    for intent in [Intent::Install, Intent::Start, Intent::Restart, Intent::Rollback] {
+        let other = plan(&update, &world.observe(), from_ref(&update), intent);
+        let of_update = (hook(&other, PreUpdate), hook(&other, PostUpdate));
+        assert_eq!(of_update, (None, None), "{intent:?}: {}", other.to_text());
+    }
+    // an app that rests has no old version running, nor a new one
+    let rests = DesiredApp { state: DesiredState::Stopped, ..update };
+    let made = plan(&rests, &World::new().observe(), from_ref(&rests), Intent::Update);
+    assert_eq!((hook(&made, PreUpdate), hook(&made, PostUpdate)), (None, None));
+}
+
 #[test]
 fn it_is_saved_once_and_again_only_while_the_new_version_cannot_have_run() {
     let mut world = installed();
@@ -169,6 +208,86 @@ fn room_is_looked_at_with_figures() {
         assert_eq!(found.is_some(), refused, "{}", plan.to_text());
         assert!(found.is_none_or(|check| check.severity == Severity::Error));
     }
+}
+
+#[test]
+fn what_arrives_is_told_with_the_size_of_what_it_replaces() {
+    let world = installed();
+    let update = at(&new(), 2, snapshot(2));
+    // size of the old image, size of the data, free bytes
+    let rows = [
+        (None, 0, 1_u64 << 40, Severity::Note, "not known before."),
+        (Some(3_u64 << 30), 0, 1 << 40, Severity::Note, "What it replaces takes 3.0 GiB."),
+        (
+            Some(3 << 30),
+            0,
+            3 << 30,
+            Severity::Warning,
+            "3.0 GiB are free, which may not be enough.",
+        ),
+        (Some(3 << 30), 0, 4 << 30, Severity::Note, "takes 3.0 GiB."),
+        (Some(3 << 30), 1 << 30, 4 << 30, Severity::Warning, "4.0 GiB are free"),
+    ];
+    for (old, data, free, severity, words) in rows {
+        let mut observed = world.observe();
+        observed.image_sizes =
+            old.map(|size| ("a.example/web:1".to_owned(), size)).into_iter().collect();
+        observed.data_sizes.insert(update.manifest.id.clone(), Known::Yes(data));
+        observed.disk_free_bytes = Known::Yes(free);
+        let plan = plan(&update, &observed, from_ref(&update), Intent::Update);
+        let found =
+            plan.checks.iter().find(|check| check.code.as_str() == "update-arrives").unwrap();
+        assert_eq!(found.severity, severity, "{}", plan.to_text());
+        assert!(
+            found.message.contains("a.example/web:2") && found.message.contains(words),
+            "{}",
+            found.message
+        );
+    }
+    // one that is there already does not arrive
+    let mut there = world.clone();
+    there.images.insert("a.example/web:2".to_owned());
+    let plan = plan(&update, &there.observe(), from_ref(&update), Intent::Update);
+    assert!(plan.checks.iter().all(|check| check.code.as_str() != "update-arrives"));
+}
+
+#[test]
+fn how_long_an_app_is_away_is_told_by_its_last_time() {
+    let world = installed();
+    let update = at(&new(), 2, snapshot(2));
+    for (last, words) in [(Some(42), "the last time that took 42 s"), (None, "not known yet")] {
+        let mut observed = world.observe();
+        observed.away_secs.extend(last.map(|secs| (update.manifest.id.clone(), secs)));
+        let plan = plan(&update, &observed, from_ref(&update), Intent::Update);
+        let found =
+            plan.checks.iter().find(|check| check.code.as_str() == "update-downtime").unwrap();
+        assert!(
+            found.message.contains(words) && found.message.contains("up to 30 s"),
+            "{}",
+            found.message
+        );
+    }
+}
+
+#[test]
+fn the_time_that_an_app_was_away_lies_between_stop_and_start() {
+    let steps = |texts: &[&'static str]| -> Option<u32> {
+        let at = |index: usize| archy_types::Timestamp(i64::try_from(index).unwrap() * 10_000);
+        let steps = texts.iter().enumerate().map(|(index, text)| (*text, at(index), at(index + 1)));
+        archy_plan::away(&steps.collect::<Vec<_>>())
+    };
+    let ready = archy_plan::describe(&Step::AwaitReady { deadline_secs: 1 });
+    assert_eq!(ready, "Wait until the app is ready");
+    assert_eq!(
+        steps(&["Pull x", "Stop web.service", "Take a snapshot", "Start web.service"]),
+        Some(30)
+    );
+    assert_eq!(
+        steps(&["Stop web.service", "Start web.service", "Wait until the app is ready", "Watch"]),
+        Some(30)
+    );
+    assert_eq!(steps(&["Pull x", "Start web.service"]), None);
+    assert_eq!(steps(&["Start a-network.service", "Stop web.service"]), None);
 }
 
 #[test]

@@ -107,6 +107,8 @@ impl World {
             left: archy_plan::observed::Left::default(),
             hooked: self.hooked.clone(),
             data_sizes: BTreeMap::new(),
+            image_sizes: BTreeMap::new(),
+            away_secs: BTreeMap::new(),
             listening: Known::Yes(self.listening.clone()),
             lowest_port: Known::Yes(1024),
             disk_free_bytes: Known::Yes(1 << 40),
@@ -288,6 +290,7 @@ impl World {
                             assert!(!networks.is_empty(), "the gateway of which network?");
                             "10.0.0.1".to_owned()
                         }
+                        Placeholder::Port(port) => app.host_port(*port).unwrap().to_string(),
                         other => {
                             let known = self.host.values.get(other).cloned();
                             known.unwrap_or_else(|| other.to_string())

@@ -170,6 +170,10 @@ impl Ledger for SimLedger {
         self.write(line, self.sim.books.said(operation, text)).await
     }
 
+    async fn away_secs(&self, app: &AppId) -> Result<Option<u32>, UserError> {
+        self.sim.books.away_secs(app).await
+    }
+
     async fn hooked(&self) -> Result<BTreeMap<AppId, BTreeMap<String, String>>, UserError> {
         self.sim.books.hooked().await
     }

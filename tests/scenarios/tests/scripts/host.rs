@@ -163,6 +163,8 @@ impl Host {
             left: archy_plan::observed::Left::default(),
             hooked: self.hooked.clone(),
             data_sizes: BTreeMap::new(),
+            image_sizes: BTreeMap::new(),
+            away_secs: BTreeMap::new(),
             foreign: archy_plan::adopt::Foreign::default(),
             listening: self.seen("listening", &model.foreign_ports),
             lowest_port: self.seen("lowest-port", &1024),
