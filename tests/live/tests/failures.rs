@@ -211,6 +211,13 @@ fn drift_of_what_an_app_stands_on_is_healed_while_it_runs() -> anyhow::Result<()
     healed("its network", &|| there(&["podman", "network", "exists", "pair"]))?;
     stand.user(&["podman", "rmi", "-f", &image])?;
     healed("its image", &|| there(&["podman", "image", "exists", &image]))?;
+    let data = root.join("var/lib/archipelago/pair/data");
+    std::fs::remove_dir_all(&data)?;
+    healed("its data directory", &|| {
+        // in it, and not in one that nobody sees any more
+        let written = archy_live::get(&stand.url(18404, "/data/write?n=1"));
+        written.is_ok_and(|answer| answer.status == 200) && data.join("block-00000000").exists()
+    })?;
     foreign_things_are_left_alone(&stand, &image)
 }
 

@@ -105,6 +105,9 @@ impl<'a> Moves<'a> {
         if built.is_some_and(|unit| install || scene.support_drift(unit) == Drift::Real) {
             return Some("its image is built anew");
         }
+        if has_lost_directory(scene, part) {
+            return Some("a directory of it is gone");
+        }
         reads_changed_file(scene, part).then_some("a file that it reads changed")
     }
 
@@ -238,6 +241,16 @@ fn is_gone(scene: &Scene<'_>, mount: &Mount) -> bool {
         MountSource::AppDir { path, .. } | MountSource::File(path) => !there(path),
         _ => false,
     }
+}
+
+/// A running container goes on with the directory that was removed, and with nothing that it writes
+/// there; one that is made anew is another one.
+fn has_lost_directory(scene: &Scene<'_>, part: &Part<'_>) -> bool {
+    let Some(files) = scene.facts.app_files else { return false };
+    part.service.mounts.iter().any(|mount| match &mount.source {
+        MountSource::AppDir { path, .. } => !files.contains_key(path),
+        _ => false,
+    })
 }
 
 fn index_of(scene: &Scene<'_>, name: &ServiceName) -> Option<usize> {

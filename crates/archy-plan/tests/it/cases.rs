@@ -328,6 +328,19 @@ fn a_rotated_secret_restarts_what_uses_it() {
 }
 
 #[test]
+fn a_directory_that_is_gone_comes_back_with_a_container_that_sees_it() {
+    let (mut world, app) = installed(SMALL);
+    world.app_files.get_mut(&app.manifest.id).unwrap().remove("pages");
+    let pass = planned(&world, &app, Intent::Converge);
+    let words = words(&pass);
+    let at = |step: &str| words.iter().position(|text| text.starts_with(step));
+    let order = [at("Stop diary.service"), at("Make pages"), at("Start diary.service")];
+    assert!(order.iter().all(Option::is_some) && order.is_sorted(), "{words:?}");
+    world.carry_out(&app, &pass);
+    assert!(planned(&world, &app, Intent::Converge).is_empty());
+}
+
+#[test]
 fn a_renamed_container_gets_its_name_back() {
     let (mut world, app) = installed(SMALL);
     let container = world.containers.remove("diary").unwrap();
