@@ -40,7 +40,9 @@ pub(crate) fn answer(world: &mut World, request: &Request) -> Answer {
         "package.explain" => Ok(explain(&id)),
         "package.available" => Ok(json!({
             "apps": [{"id": "shop", "name": "Shop", "version": "2.0.0", "description": "Sells.",
-                "category": null, "source": "local", "installed": false}],
+                "category": null, "source": "local", "installed": false, "icon": "",
+                "screenshots": [], "rights": [], "needs": {"memory_bytes": 1024,
+                "storage_bytes": null, "architectures": [], "apps": []}}],
             "broken": [{"name": "broken", "error": {"code": "manifest-invalid",
                 "message": "Invalid manifest: line 1."}}]})),
         "package.history" => {
