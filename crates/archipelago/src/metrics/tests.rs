@@ -1,3 +1,5 @@
+//! Readings out of files as a kernel shows them, and what becomes of them.
+
 use std::path::Path;
 
 use archy_api::metrics::MetricKind;

@@ -1,3 +1,5 @@
+//! The list of notices, the settings, and messages that are sent again.
+
 use std::collections::BTreeSet;
 
 use archy_api::Hidden;

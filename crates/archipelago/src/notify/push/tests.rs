@@ -1,3 +1,5 @@
+//! The example of the standard, the signature of the sender, limits.
+
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey as VerifyKey};
 
 use super::*;
