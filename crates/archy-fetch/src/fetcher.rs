@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use archy_types::Digest;
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, header};
+use http::{HeaderMap, HeaderValue, Method, Request, header};
 use http_body_util::Full;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -77,11 +77,27 @@ impl Fetcher {
     /// # Errors
     /// [`FetchError`]: everything but a complete 2xx answer within `limits` is one.
     pub async fn get(&self, url: &str, limits: &Limits) -> Result<Fetched, FetchError> {
+        // without a mark nothing is "unchanged"
+        let not_modified = || FetchError::Status { url: url.to_owned(), status: 304 };
+        self.get_if_changed(url, None, limits).await?.ok_or_else(not_modified)
+    }
+
+    /// Gets what lies at `url` unless it is still what `tag` (an `ETag`) marks; nothing then.
+    ///
+    /// # Errors
+    /// As [`Fetcher::get`].
+    pub async fn get_if_changed(
+        &self,
+        url: &str,
+        tag: Option<&str>,
+        limits: &Limits,
+    ) -> Result<Option<Fetched>, FetchError> {
         let late = || FetchError::Deadline {
             url: url.to_owned(),
             millis: u64::try_from(limits.deadline.as_millis()).unwrap_or(u64::MAX),
         };
-        tokio::time::timeout(limits.deadline, self.follow(url, limits)).await.map_err(|_| late())?
+        let follow = self.follow(url, tag, limits);
+        tokio::time::timeout(limits.deadline, follow).await.map_err(|_| late())?
     }
 
     /// Gets what lies at `url` and has this digest.
@@ -102,13 +118,21 @@ impl Fetcher {
         Ok(fetched)
     }
 
-    async fn follow(&self, first: &str, limits: &Limits) -> Result<Fetched, FetchError> {
+    async fn follow(
+        &self,
+        first: &str,
+        tag: Option<&str>,
+        limits: &Limits,
+    ) -> Result<Option<Fetched>, FetchError> {
         let mut url = Url::parse(first)?;
         for _ in 0..=limits.max_redirects {
-            let answer = self.one(&url, limits.max_bytes).await?;
+            let answer = self.one(&url, tag, limits.max_bytes).await?;
+            if tag.is_some() && answer.status == http::StatusCode::NOT_MODIFIED {
+                return Ok(None);
+            }
             if answer.status.is_success() {
                 let Answer { headers, body, .. } = answer;
-                return Ok(Fetched { url: url.to_string(), headers, body });
+                return Ok(Some(Fetched { url: url.to_string(), headers, body }));
             }
             let location = answer.headers.get(header::LOCATION);
             let (true, Some(location)) = (is_redirect(answer.status), location) else {
@@ -152,8 +176,21 @@ impl Fetcher {
         tokio::time::timeout(deadline, send).await.map_err(|_| late())?
     }
 
-    async fn one(&self, url: &Url, max_bytes: u64) -> Result<Answer, FetchError> {
-        self.send(url, Method::GET, &HeaderMap::new(), Bytes::new(), Some(max_bytes)).await
+    async fn one(
+        &self,
+        url: &Url,
+        tag: Option<&str>,
+        max_bytes: u64,
+    ) -> Result<Answer, FetchError> {
+        let mut headers = HeaderMap::new();
+        if let Some(tag) = tag {
+            let tag = HeaderValue::from_str(tag).map_err(|error| FetchError::Url {
+                url: url.to_string(),
+                reason: format!("its mark cannot be sent: {error}"),
+            })?;
+            headers.insert(header::IF_NONE_MATCH, tag);
+        }
+        self.send(url, Method::GET, &headers, Bytes::new(), Some(max_bytes)).await
     }
 
     /// One request; the body of a good answer is read up to `max_bytes`, or not at all.
