@@ -273,3 +273,14 @@ pub fn tls_config_of<'a>(
         .with_no_client_auth();
     Ok(Arc::new(config))
 }
+
+/// Trusted roots of a Debian machine.
+const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// A TLS configuration with the roots that this machine trusts; none when it has none. Blocks.
+#[must_use]
+pub fn system_tls() -> Option<Arc<ClientConfig>> {
+    let roots = std::fs::read(SYSTEM_ROOTS);
+    let roots = roots.inspect_err(|error| tracing::warn!(%error, "{SYSTEM_ROOTS} cannot be read"));
+    tls_config(&roots.ok()?).ok()
+}

@@ -10,5 +10,5 @@ pub mod local;
 mod url;
 
 pub use error::FetchError;
-pub use fetcher::{Fetched, Fetcher, Limits, tls_config, tls_config_of};
+pub use fetcher::{Fetched, Fetcher, Limits, system_tls, tls_config, tls_config_of};
 pub use local::{LocalAnswer, LocalRequest, get_json, request};

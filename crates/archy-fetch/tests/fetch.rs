@@ -43,6 +43,11 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible
             builder.status(201).body(full(text))
         }
         "/to-ok" => builder.status(302).header("location", "ok").body(full("")),
+        "/tagged" if request.headers().get("if-none-match").is_some_and(|it| it == "\"1\"") => {
+            builder.status(304).body(full(""))
+        }
+        "/tagged" => builder.header("etag", "\"1\"").body(full("news")),
+        "/always-304" => builder.status(304).body(full("")),
         "/loop" => builder.status(307).header("location", "/loop").body(full("")),
         "/to-http" => builder.status(301).header("location", "http://127.0.0.1/").body(full("")),
         "/lost" => builder.status(302).body(full("")),
@@ -152,6 +157,21 @@ async fn limits_hold() {
     let none = Limits { max_redirects: 0, ..exact };
     let error = plain().get(&format!("http://{address}/to-ok"), &none).await.unwrap_err();
     assert_eq!(error.code(), "fetch-redirects");
+}
+
+#[tokio::test]
+async fn what_is_here_already_is_not_sent_again() {
+    let address = start().await;
+    let url = format!("http://{address}/tagged");
+    for (tag, expected) in
+        [(None, Some("news")), (Some("\"0\""), Some("news")), (Some("\"1\""), None)]
+    {
+        let fetched = plain().get_if_changed(&url, tag, &Limits::default()).await.unwrap();
+        assert_eq!(fetched.map(|it| it.body), expected.map(Bytes::from), "{tag:?}");
+    }
+    // one that says "unchanged" of what was never sent is broken
+    let url = format!("http://{address}/always-304");
+    assert_eq!(plain().get(&url, &Limits::default()).await.unwrap_err().code(), "fetch-status");
 }
 
 #[tokio::test]
