@@ -23,6 +23,7 @@ use crate::metrics::{Metrics, Roots};
 use crate::net::certs::Certs;
 use crate::notify::Desk;
 use crate::recovery::Opened;
+use crate::registry::Registries;
 use crate::rpc::errors::Masks;
 use crate::sources::Backends;
 use crate::state::Hub;
@@ -65,6 +66,8 @@ pub struct App {
     pub limiter: Limiter,
     /// Manifests that can be installed by id.
     pub catalog: Catalog,
+    /// Registries that the owner trusts.
+    pub registries: Registries,
     /// The published state.
     pub hub: Arc<Hub>,
     /// Processor, memory and disk use.
@@ -164,6 +167,8 @@ impl App {
             (TokenFile::load(&data_dir), Audit::open(&data_dir), metrics, Desk::open(&data_dir))
         });
         let catalog = Catalog::new(config.paths.apps_dirs.clone());
+        let registries = Registries::load(&config.paths, store.clone()).await?;
+        catalog.set_registries(registries.sources());
         let masks = Masks::new(&config.paths);
         Ok(Arc::new(Self {
             config,
@@ -180,6 +185,7 @@ impl App {
             onboarding: Onboarding::new(&data_dir),
             limiter: Limiter::default(),
             catalog,
+            registries,
             hub: Arc::new(hub),
             stats: StatsCache::default(),
             metrics,
@@ -236,6 +242,12 @@ impl App {
     /// Notes the node's certificates; only the first count.
     pub fn set_certs(&self, certs: Arc<Certs>) {
         drop(self.certs.set(certs));
+    }
+
+    /// Puts what registries offer now into the catalog.
+    pub async fn take_over_registries(&self) {
+        self.catalog.set_registries(self.registries.sources());
+        tokio::task::block_in_place(|| self.catalog.refresh());
     }
 
     /// Looks again at the host's address.

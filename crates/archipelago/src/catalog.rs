@@ -1,5 +1,5 @@
-//! Manifests on this node: read from the catalog's and the owner's directory, read again when
-//! files change. A broken manifest hides no other and is told with its reason.
+//! Manifests that can be installed by id: the owner's own directory first, then registries in their
+//! order, then what the package brought. Directories are read again when files change. A broken manifest hides no other and is told with its reason.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use archy_catalog::{Entry, Offer, Source};
 use archy_manifest::Diagnostics;
+use archy_manifest::model::ImageSource;
 use archy_types::{AppId, UserError};
 
 use crate::config::Paths;
@@ -18,8 +19,13 @@ const FILE_NAMES: [&str; 3] = ["manifest.yml", "manifest.yaml", "manifest.json"]
 /// Directories that are looked at in one place.
 const MAX_APPS: usize = 4096;
 
-/// Rank of the owner's directory among the sources; those of others are larger.
+/// Rank of the owner's directory among the sources; those of registries are larger.
 const OWN_RANK: u32 = 0;
+/// Rank of the directories that came with the package: they are what is left when no registry has an
+/// app.
+const BUNDLED_RANK: u32 = 1_000_000;
+/// Beside a manifest of the owner's directory: where the package's other files are.
+const PLACE: &str = "package-dir";
 
 /// Why a manifest is not used.
 #[derive(Debug, Clone)]
@@ -75,13 +81,33 @@ pub fn open(path: &Path) -> Result<Entry, Refusal> {
         path.to_owned()
     };
     let text = read_bounded(&file).map_err(|error| unusable(error.to_string()))?;
-    parse(text, file.parent().map(Path::to_owned))
+    let dir = file.parent().map(Path::to_owned);
+    let place = dir.as_deref().and_then(place_of);
+    parse(text, place.or(dir))
+}
+
+/// Where the files of a side-loaded package are, if it left them where they were.
+fn place_of(dir: &Path) -> Option<PathBuf> {
+    let text = std::fs::read_to_string(dir.join(PLACE)).ok()?;
+    Some(PathBuf::from(text.trim())).filter(|place| place.is_absolute() && place.is_dir())
 }
 
 /// True for what comes from the owner's own directory.
 #[must_use]
 pub const fn is_local(offer: &Offer) -> bool {
     offer.rank == OWN_RANK
+}
+
+/// What people call the source of an offer: the name of a registry, `local` or `bundled`.
+#[must_use]
+pub fn source_of(app: &crate::app::App, offer: &Offer) -> String {
+    if is_local(offer) {
+        "local".to_owned()
+    } else if app.registries.has(&offer.source) {
+        offer.source.to_string()
+    } else {
+        "bundled".to_owned()
+    }
 }
 
 /// A manifest that could not be read.
@@ -107,6 +133,7 @@ struct Loaded {
 #[derive(Debug)]
 pub struct Catalog {
     dirs: Vec<PathBuf>,
+    registries: RwLock<Vec<Source>>,
     loaded: RwLock<Arc<Loaded>>,
 }
 
@@ -115,7 +142,42 @@ impl Catalog {
     /// read yet.
     #[must_use]
     pub fn new(dirs: Vec<PathBuf>) -> Self {
-        Self { dirs, loaded: RwLock::default() }
+        Self { dirs, registries: RwLock::default(), loaded: RwLock::default() }
+    }
+
+    /// Takes what registries offer; it counts from the next [`Catalog::refresh`].
+    pub fn set_registries(&self, sources: Vec<Source>) {
+        *self.registries.write().unwrap_or_else(PoisonError::into_inner) = sources;
+    }
+
+    /// Keeps a manifest that the owner installed from a path, so that it can be installed by its id
+    /// and wins over every catalog. Blocks.
+    ///
+    /// # Errors
+    /// The owner's directory cannot be written.
+    pub fn keep(&self, entry: &Entry) -> std::io::Result<()> {
+        let Some(own) = self.dirs.last() else { return Ok(()) };
+        let dir = own.join(entry.manifest.id.as_str());
+        if entry.dir.as_deref() == Some(&dir) {
+            return Ok(());
+        }
+        std::fs::create_dir_all(&dir)?;
+        if let Some(place) = entry.dir.as_deref().and_then(Path::to_str) {
+            put(&dir, PLACE, place.as_bytes())?;
+        }
+        put(&dir, FILE_NAMES[0], &entry.text)
+    }
+
+    /// True when the owner's directory has a manifest of this app.
+    #[must_use]
+    pub fn keeps(&self, app: &AppId) -> bool {
+        self.dirs.last().is_some_and(|own| manifest_in(&own.join(app.as_str())).is_some())
+    }
+
+    /// The winning offer of an app, as it was read last.
+    #[must_use]
+    pub fn offer(&self, app: &AppId) -> Option<Offer> {
+        self.current().merged.get(app).cloned()
     }
 
     /// Looks for changed files and reads them. Blocks.
@@ -123,8 +185,9 @@ impl Catalog {
         let before = self.current();
         let mut next = Loaded::default();
         let mut sources = Vec::new();
-        // the last comes first
-        for (rank, dir) in (OWN_RANK..).zip(self.dirs.iter().rev()) {
+        // the last is the owner's
+        let ranks = std::iter::once(OWN_RANK).chain(BUNDLED_RANK..);
+        for (rank, dir) in ranks.zip(self.dirs.iter().rev()) {
             let mut entries = Vec::new();
             for (file, stamp) in manifests_below(dir) {
                 let known = before.files.get(&file).filter(|(seen, _)| *seen == stamp);
@@ -140,15 +203,17 @@ impl Catalog {
             }
             sources.push(Source { name: dir.display().to_string(), rank, entries });
         }
+        let registries = self.registries.read().unwrap_or_else(PoisonError::into_inner).clone();
+        sources.extend(with_contexts(registries, &sources));
         next.merged = archy_catalog::Catalog::merge(sources);
         next.tell_shadowed();
         *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
     }
 
-    /// The manifest of an app; the directories are looked at again when it is not known.
-    pub async fn find(&self, app: &AppId) -> Option<Entry> {
-        let winner = || self.current().merged.get(app).map(|offer| offer.entry.clone());
-        if let Some(known) = winner().filter(|entry| self.is_fresh(entry)) {
+    /// The offer of an app that wins; the directories are looked at again when it is not known.
+    pub async fn find(&self, app: &AppId) -> Option<Offer> {
+        let winner = || self.offer(app);
+        if let Some(known) = winner().filter(|offer| self.is_fresh(&offer.entry)) {
             return Some(known);
         }
         tokio::task::block_in_place(|| self.refresh());
@@ -177,6 +242,32 @@ impl Catalog {
         let current = self.current();
         now.is_some_and(|(file, stamp)| current.files.get(&file).is_some_and(|f| f.0 == stamp))
     }
+}
+
+/// Offers of registries with the files that a build needs: a registry brings manifests, the package
+/// on disk has the contexts.
+fn with_contexts(mut registries: Vec<Source>, disk: &[Source]) -> Vec<Source> {
+    let on_disk = disk.iter().flat_map(|source| &source.entries);
+    let dirs: BTreeMap<&AppId, &PathBuf> =
+        on_disk.filter_map(|entry| Some((&entry.manifest.id, entry.dir.as_ref()?))).collect();
+    for entry in registries.iter_mut().flat_map(|source| &mut source.entries) {
+        let mut services = entry.manifest.services.values();
+        if services.any(|it| matches!(it.source, ImageSource::Build { .. })) {
+            entry.dir = dirs.get(&entry.manifest.id).map(|dir| (*dir).clone());
+        }
+    }
+    registries
+}
+
+/// Puts a file in place as a whole.
+fn put(dir: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let temporary = dir.join(format!(".{name}.part"));
+    let mut file = std::fs::File::create(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, dir.join(name))?;
+    std::fs::File::open(dir)?.sync_all()
 }
 
 impl Loaded {
@@ -289,7 +380,7 @@ mod tests {
         let three = AppId::new("three").unwrap();
         assert!(catalog.find(&three).await.is_some());
         write(&own, "three", "10.0.0");
-        assert_eq!(catalog.find(&three).await.unwrap().manifest.version, "10.0.0");
+        assert_eq!(catalog.find(&three).await.unwrap().manifest().version, "10.0.0");
         assert!(catalog.find(&AppId::new("none").unwrap()).await.is_none());
     }
 }

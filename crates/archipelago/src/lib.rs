@@ -29,6 +29,7 @@ pub mod net;
 pub mod notify;
 pub mod pictures;
 pub mod recovery;
+pub mod registry;
 pub mod rpc;
 pub mod sources;
 pub mod state;

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::net::certs::{Certs, names_of};
+use crate::registry::{follow, news};
 use crate::{clock, forget, guard, images};
 
 /// The engine looks at the host every 30 s; a loop that has not ended a pass for so long hangs.
@@ -66,6 +67,8 @@ pub fn spawn(app: &Arc<App>, certs: Option<Arc<Certs>>, tasks: &TaskTracker) {
     every(app, tasks, Duration::from_secs(30), |app| async move {
         blocking(move || app.catalog.refresh()).await;
     });
+    every(app, tasks, news::PERIOD, news::look);
+    every(app, tasks, follow::PERIOD, follow::update_one);
     every(app, tasks, Duration::from_secs(60), |app| async move { app.refresh_host_ip() });
     every(app, tasks, Duration::from_secs(3600), |app| async move {
         if let Err(error) = app.sessions.prune(clock::steady_now()).await {

@@ -624,6 +624,82 @@ pub const ERRORS: &[ErrorInfo] = &[
         "Write no user name and password into it.",
     ),
     info(
+        "registry-exists",
+        "There is a registry of this name, or there are too many.",
+        "Remove one first.",
+    ),
+    info(
+        "registry-fingerprint",
+        "The registry has no root key set of this fingerprint.",
+        "Compare it with the publisher's, letter by letter, from another place than the server.",
+    ),
+    info(
+        "registry-format",
+        "A file of the registry cannot be read.",
+        "Check the address; tell the publisher.",
+    ),
+    info(
+        "registry-missing-file",
+        "A file of the registry is missing.",
+        "Check the address; tell the publisher.",
+    ),
+    info(
+        "registry-mixed",
+        "Files were offered that were never published together.",
+        "Nothing was used. Somebody may interfere; ask the publisher.",
+    ),
+    info("registry-name", "The name cannot be used.", "Use a-z, 0-9 and hyphens."),
+    info("registry-not-found", "There is no such registry.", "`archy source list` shows them."),
+    info("registry-order", "The order is not from 1 to 64.", "One with a smaller number wins."),
+    info(
+        "registry-rollback",
+        "An older catalog was offered as new.",
+        "Nothing was used. The server may be a stale mirror; ask the publisher.",
+    ),
+    info(
+        "registry-signature",
+        "Too few valid signatures of the keys that count.",
+        "Nothing was used. Ask the publisher whether keys were changed.",
+    ),
+    info("registry-slow", "A file of the registry did not arrive in time.", "Try again later."),
+    info(
+        "registry-stale",
+        "The catalog is past its date.",
+        "Ask the publisher for a fresh signature; `archy source accept-stale` consents to it.",
+    ),
+    info(
+        "registry-target",
+        "A file is not the one that was signed.",
+        "Nothing was used. Ask the publisher.",
+    ),
+    info(
+        "registry-too-large",
+        "A file of the registry is larger than it may be.",
+        "Tell the publisher.",
+    ),
+    info(
+        "registry-unreachable",
+        "The registry cannot be reached.",
+        "Check the address and the network. The last good catalog stays in use.",
+    ),
+    info("policy-invalid", "The update policy is not valid.", "Mind the limits in its text."),
+    info(
+        "update-adopted",
+        "Adopted containers do not update by themselves.",
+        "Update the app by hand.",
+    ),
+    info(
+        "update-own-manifest",
+        "An app of the owner's own manifest does not update by itself.",
+        "Update it by hand.",
+    ),
+    info("update-refused", "The update by itself was refused.", "Update the app by hand."),
+    info(
+        "update-tried",
+        "This version was tried already.",
+        "`archy history` tells what came of it; update by hand.",
+    ),
+    info(
         "internal",
         "The daemon failed; the journal has the chain under `log_id`.",
         "`journalctl -u archipelago` shows it; please report it.",

@@ -26,6 +26,7 @@ pub mod node;
 pub mod notify;
 pub mod package;
 pub mod paths;
+pub mod registry;
 pub mod rpc;
 pub mod server;
 pub mod signer;

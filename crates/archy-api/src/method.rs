@@ -9,7 +9,7 @@ use crate::document::TypeScript;
 use crate::rpc::NoParams;
 use crate::{
     auth, container, doctor, door, explain, gate, health, identity, logs, metrics, node, notify,
-    package, server, signer, system, users,
+    package, registry, server, signer, system, users,
 };
 
 /// A method of the API.
@@ -276,6 +276,30 @@ methods! {
         Access::read(Role::Viewer);
     /// Runs a command in an app's container.
     PackageExec = "package.exec" (package::ExecParams) -> package::ExecResult,
+        Access::write(Role::Admin);
+
+    /// Lists installed apps of which a newer version is offered.
+    PackageOutdated = "package.outdated" (NoParams) -> registry::OutdatedResult,
+        Access::read(Role::Viewer);
+
+    /// Lists the registries that the owner trusts, in the order in which they win, and the update policy.
+    RegistryList = "registry.list" (NoParams) -> registry::RegistryList, Access::read(Role::Viewer);
+    /// Says whose keys the registry at an address has, without trusting it: to be compared before it is added.
+    RegistryInspect = "registry.inspect" (registry::InspectRegistryParams) -> registry::RegistryTrust,
+        Access::write(Role::Admin).rate(20, 300);
+    /// Adds a registry with the fingerprint that the owner compared, and fetches its catalog.
+    RegistryAdd = "registry.add" (registry::AddRegistryParams) -> registry::RegistryRecord,
+        Access::write(Role::Admin).rate(20, 300);
+    /// Changes a registry's order or pins, or consents to its stale catalog.
+    RegistrySet = "registry.set" (registry::SetRegistryParams) -> registry::RegistryRecord,
+        Access::write(Role::Admin);
+    /// Removes a registry; what is installed from it stays.
+    RegistryRemove = "registry.remove" (registry::RegistryParams) -> (), Access::write(Role::Admin);
+    /// Asks registries for news now; what is wrong with one stands in its record.
+    RegistryRefresh = "registry.refresh" (registry::RefreshRegistryParams) -> registry::RegistryList,
+        Access::write(Role::Admin).rate(30, 300);
+    /// Sets how often registries are asked, and which apps update by themselves and when.
+    RegistrySetPolicy = "registry.set-policy" (registry::SetPolicyParams) -> registry::UpdatePolicy,
         Access::write(Role::Admin);
 
     /// Lists the containers of all apps.

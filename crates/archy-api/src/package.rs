@@ -535,8 +535,16 @@ pub struct AvailableApp {
     pub description: String,
     /// Category.
     pub category: Option<String>,
-    /// `local` (side-loaded) or `bundled`.
+    /// `local` (side-loaded), `registry` or `bundled`.
     pub source: String,
+    /// Name of the registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub registry: Option<String>,
+    /// The registry's catalog is past its date.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[ts(optional, as = "Option<bool>")]
+    pub stale: bool,
     /// It is installed.
     pub installed: bool,
     /// Its picture: an address on the node or inside the text; empty when there is none.

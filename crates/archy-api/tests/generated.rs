@@ -60,6 +60,7 @@ fn methods_that_change_something_are_guarded() {
         "is",
         "available",
         "adoptable",
+        "outdated",
         "explain",
         "doctor",
         "affected",

@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     adopt, app, cancel, completions, config, dial, doctor, exec, explain, gate, history, install,
-    list, logs, migrate, plan, restart, rollback, start, status, stop, support_bundle, uninstall,
-    update,
+    list, logs, migrate, outdated, plan, registry, restart, rollback, source, start, status, stop,
+    support_bundle, uninstall, update,
 };
 
 /// Runs apps on this machine from their manifests.
@@ -52,6 +52,9 @@ pub(crate) enum Command {
     /// Write, check, render and test manifests
     #[command(subcommand)]
     App(app::Command),
+    /// Make, sign, publish and serve a catalog of apps
+    #[command(subcommand)]
+    Registry(registry::Command),
     /// Run the whole life of several apps together on a node, several times
     Gate(Box<gate::Args>),
     /// Connect standard input and output to the daemon
@@ -61,6 +64,11 @@ pub(crate) enum Command {
     Install(install::Args),
     /// List apps
     List(list::Args),
+    /// List apps of which a newer version is offered
+    Outdated(outdated::Args),
+    /// List, add, remove and refresh the catalogs that apps come from
+    #[command(subcommand)]
+    Source(source::Command),
     /// Show the node, or one app in detail
     Status(status::Args),
     /// Show what an action would do, without doing it

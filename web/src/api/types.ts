@@ -18,6 +18,18 @@ export type AcceptedResult = {
 /** Who asked for a change. */
 export type Actor = { "kind": "user", "name": string } | { "kind": "system" } | { "kind": "outside" };
 
+/** Parameters of `registry.add`. */
+export type AddRegistryParams = {
+  /** Its name on this node: a-z, 0-9 and hyphens. */
+  name: string,
+  /** Its address. */
+  url: string,
+  /** The fingerprint that the owner compared with the publisher's. */
+  fingerprint: string,
+  /** Its place among the others; the last one when absent. */
+  order?: number,
+};
+
 /**
  * Parameters of `package.adopt`. The manifest is `manifest`, else the one at `path`, else the one
  * that the node knows for `id`.
@@ -198,8 +210,12 @@ export type AvailableApp = {
   description: string,
   /** Category. */
   category: string | null,
-  /** `local` (side-loaded) or `bundled`. */
+  /** `local` (side-loaded), `registry` or `bundled`. */
   source: string,
+  /** Name of the registry. */
+  registry?: string,
+  /** The registry's catalog is past its date. */
+  stale?: boolean,
   /** It is installed. */
   installed: boolean,
   /** Its picture: an address on the node or inside the text; empty when there is none. */
@@ -878,6 +894,12 @@ export type ImportIdentityParams = {
   nsec: Hidden,
 };
 
+/** Parameters of `registry.inspect`. */
+export type InspectRegistryParams = {
+  /** Its address: `https://…` or `http://…`. */
+  url: string,
+};
+
 /**
  * Parameters of `package.install`. The manifest is `manifest`, else the one at `path`, else the
  * one that the node knows for `id`. An installed app is brought to it.
@@ -1547,6 +1569,28 @@ export type OperationState = {
 /** How an operation ended. */
 export type Outcome = "running" | "done" | "failed" | "superseded" | "cancelled";
 
+/** An app of which a newer version is offered. */
+export type OutdatedApp = {
+  /** The app. */
+  id: string,
+  /** The version that is installed. */
+  installed: string,
+  /** The version that is offered. */
+  offered: string,
+  /** Where: the name of a registry, `local` or `bundled`. */
+  source: string,
+  /** It will update by itself. */
+  auto: boolean,
+  /** Why it does not, though the policy says so. */
+  held?: UserError,
+};
+
+/** Result of `package.outdated`. */
+export type OutdatedResult = {
+  /** Installed apps of which a newer version is offered. */
+  apps: Array<OutdatedApp>,
+};
+
 /** One app. */
 export type PackageData = {
   /** State in old words; `status` says more. */
@@ -1850,6 +1894,80 @@ export type PushRemoveParams = {
   id: string,
 };
 
+/** Parameters of `registry.refresh`. */
+export type RefreshRegistryParams = {
+  /** Its name; all of them when absent. */
+  name?: string,
+};
+
+/** Result of `registry.list`. */
+export type RegistryList = {
+  /** Registries in the order in which they win. */
+  registries: Array<RegistryRecord>,
+  /** How installed apps follow them. */
+  policy: UpdatePolicy,
+};
+
+/** Parameters of methods about one registry. */
+export type RegistryParams = {
+  /** Its name. */
+  name: string,
+};
+
+/** A registry that the owner trusts. */
+export type RegistryRecord = {
+  /** Its name on this node. */
+  name: string,
+  /** Its address. */
+  url: string,
+  /** Its place: one with a smaller number wins, whatever the versions. */
+  order: number,
+  /** Apps that are taken from it whatever the order. */
+  pins: Array<string>,
+  /** Apps that it offers. */
+  apps: number,
+  /** Why entries of its catalog are left out, at most twenty. */
+  findings: Array<string>,
+  /** Whose keys count; nothing before its first catalog came. */
+  trust?: RegistryTrust,
+  /** When the catalog in force came (milliseconds since 1970). */
+  fetched?: number,
+  /** When it was last asked with success. */
+  checked?: number,
+  /** Until when the catalog in force is good. */
+  good_until?: number,
+  /** Why the catalog in force is stale: nothing is installed from it without the owner's consent. */
+  stale?: UserError,
+  /** The owner consented to installs from this stale catalog. */
+  stale_accepted: boolean,
+  /** What went wrong when it was last asked; the last good catalog is in force. */
+  error?: UserError,
+};
+
+/** Keys of a role. */
+export type RegistryRole = {
+  /** `root`, `targets`, `snapshot`, `timestamp`, or a publisher. */
+  name: string,
+  /** Ids of keys. */
+  keys: Array<string>,
+  /** Signatures needed. */
+  threshold: number,
+  /** What a publisher may offer. */
+  paths: Array<string>,
+};
+
+/** Whose keys a registry has. */
+export type RegistryTrust = {
+  /** Fingerprint of the root, as the publisher tells it: `sha256:…`. */
+  fingerprint: string,
+  /** Version of the root. */
+  root_version: number,
+  /** Until when the root is good (milliseconds since 1970). */
+  root_good_until: number,
+  /** Keys of each role, and how many of them must sign. */
+  roles: Array<RegistryRole>,
+};
+
 /** A relay that did not take an event. */
 export type RelayFailure = {
   /** The relay. */
@@ -2068,6 +2186,32 @@ export type SetNameParams = {
 export type SetNameResult = {
   /** The name as it is now. */
   name: string,
+};
+
+/** Parameters of `registry.set-policy`; what is absent stays. */
+export type SetPolicyParams = {
+  /** Registries are asked every so many minutes. */
+  refresh_minutes?: number,
+  /** Apps update by themselves. */
+  auto?: boolean,
+  /** Hour from which apps update by themselves. */
+  from_hour?: number,
+  /** Hour at which that ends. */
+  to_hour?: number,
+  /** Only for this app: `auto` is about it alone, and absent means as for all others. */
+  app?: string,
+};
+
+/** Parameters of `registry.set`. */
+export type SetRegistryParams = {
+  /** Its name. */
+  name: string,
+  /** Its place among the others. */
+  order?: number,
+  /** Apps that are taken from it whatever the order. */
+  pins?: Array<string>,
+  /** Consent to installs from its catalog though it is stale; ends with its next catalog. */
+  accept_stale?: boolean,
 };
 
 /** Parameters of `nostr.set-relay`. */
@@ -2460,6 +2604,20 @@ export type UpdateParams = {
   ports?: Array<PortChoice>,
 };
 
+/** How installed apps follow registries. */
+export type UpdatePolicy = {
+  /** Registries are asked every so many minutes, 15 to 10,080, give or take a fifth; nought: only by hand. */
+  refresh_minutes: number,
+  /** Apps update by themselves, unless said otherwise for an app. */
+  auto: boolean,
+  /** Apps for which it is said otherwise. */
+  apps: { [key in string]: boolean },
+  /** Hour of the node's day (0 to 23) from which apps update by themselves. */
+  from_hour: number,
+  /** Hour at which that ends; the same as `from_hour` for the whole day. */
+  to_hour: number,
+};
+
 /** Parameters of `users.update`: what is left out stays. A new role or password ends the user's sessions. */
 export type UpdateUserParams = {
   /** The user. */
@@ -2680,6 +2838,22 @@ export interface Methods {
   "package.metrics": { params: MetricsParams; result: MetricsResult };
   /** Runs a command in an app's container. */
   "package.exec": { params: ExecParams; result: ExecResult };
+  /** Lists installed apps of which a newer version is offered. */
+  "package.outdated": { params: NoParams; result: OutdatedResult };
+  /** Lists the registries that the owner trusts, in the order in which they win, and the update policy. */
+  "registry.list": { params: NoParams; result: RegistryList };
+  /** Says whose keys the registry at an address has, without trusting it: to be compared before it is added. */
+  "registry.inspect": { params: InspectRegistryParams; result: RegistryTrust };
+  /** Adds a registry with the fingerprint that the owner compared, and fetches its catalog. */
+  "registry.add": { params: AddRegistryParams; result: RegistryRecord };
+  /** Changes a registry's order or pins, or consents to its stale catalog. */
+  "registry.set": { params: SetRegistryParams; result: RegistryRecord };
+  /** Removes a registry; what is installed from it stays. */
+  "registry.remove": { params: RegistryParams; result: null };
+  /** Asks registries for news now; what is wrong with one stands in its record. */
+  "registry.refresh": { params: RefreshRegistryParams; result: RegistryList };
+  /** Sets how often registries are asked, and which apps update by themselves and when. */
+  "registry.set-policy": { params: SetPolicyParams; result: UpdatePolicy };
   /** Lists the containers of all apps. */
   "container-list": { params: NoParams; result: Array<ContainerEntry> };
   /** Gives facts about the host. */
@@ -2824,6 +2998,12 @@ export const CSRF_METHODS: ReadonlySet<string> = new Set<keyof Methods>([
   "package.uninstall",
   "package.config.set",
   "package.exec",
+  "registry.inspect",
+  "registry.add",
+  "registry.set",
+  "registry.remove",
+  "registry.refresh",
+  "registry.set-policy",
   "system.mend",
   "system.support",
   "system.node-ca.generate",
@@ -3020,5 +3200,25 @@ export const ERROR_HINTS: Readonly<Record<string, string>> = {
   "notify-push-invalid": "Subscribe again on the page.",
   "notify-push-key": "Report it with a support bundle.",
   "notify-url-invalid": "Write no user name and password into it.",
+  "registry-exists": "Remove one first.",
+  "registry-fingerprint": "Compare it with the publisher's, letter by letter, from another place than the server.",
+  "registry-format": "Check the address; tell the publisher.",
+  "registry-missing-file": "Check the address; tell the publisher.",
+  "registry-mixed": "Nothing was used. Somebody may interfere; ask the publisher.",
+  "registry-name": "Use a-z, 0-9 and hyphens.",
+  "registry-not-found": "`archy source list` shows them.",
+  "registry-order": "One with a smaller number wins.",
+  "registry-rollback": "Nothing was used. The server may be a stale mirror; ask the publisher.",
+  "registry-signature": "Nothing was used. Ask the publisher whether keys were changed.",
+  "registry-slow": "Try again later.",
+  "registry-stale": "Ask the publisher for a fresh signature; `archy source accept-stale` consents to it.",
+  "registry-target": "Nothing was used. Ask the publisher.",
+  "registry-too-large": "Tell the publisher.",
+  "registry-unreachable": "Check the address and the network. The last good catalog stays in use.",
+  "policy-invalid": "Mind the limits in its text.",
+  "update-adopted": "Update the app by hand.",
+  "update-own-manifest": "Update it by hand.",
+  "update-refused": "Update the app by hand.",
+  "update-tried": "`archy history` tells what came of it; update by hand.",
   "internal": "`journalctl -u archipelago` shows it; please report it.",
 };

@@ -15,10 +15,13 @@ mod notify;
 mod package;
 mod plan;
 mod ports;
+mod registry;
 mod reply;
 mod rights;
 mod table;
 mod update;
+
+pub(crate) use update::by_itself as update_by_itself;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! `package.*`: what changes apps, and what tells about them.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use archy_api::package::{
     AcceptedResult, AppParams, AvailableApp, AvailableResult, BrokenManifest, CancelParams,
     ExecParams, ExecResult, HistoryParams, HistoryResult, InstallParams, InstallResult,
-    OperationRecord, Outcome, UninstallParams,
+    OperationRecord, Outcome, PortChoice, UninstallParams,
 };
 use archy_api::rpc::{ErrorObject, FORBIDDEN, ManifestFinding, NoParams};
 use archy_catalog::Entry;
@@ -41,7 +42,12 @@ pub(super) async fn available(app: &App, _: &Call, _: NoParams) -> Answer<Availa
             version: manifest.version.clone(),
             description: manifest.description.clone(),
             category: manifest.category.clone(),
-            source: if catalog::is_local(&offer) { "local" } else { "bundled" }.to_owned(),
+            source: match catalog::source_of(app, &offer).as_str() {
+                source @ ("local" | "bundled") => source.to_owned(),
+                _ => "registry".to_owned(),
+            },
+            registry: app.registries.has(&offer.source).then(|| offer.source.to_string()),
+            stale: app.registries.stale(&offer.source).is_some(),
             installed: snapshot.apps.contains_key(&manifest.id),
             icon: pictures::icon(manifest),
             screenshots: pictures::screenshots(manifest),
@@ -62,19 +68,44 @@ pub(super) async fn install(
     params: InstallParams,
 ) -> Answer<InstallResult> {
     let (id, asked) = (params.id.clone(), params.docker_image.clone());
+    let own = params.path.is_some();
     let mut kind = install_kind(app, call, params).await?;
     let mut warning = None;
     if let RequestKind::Install { manifest, settings, .. } = &mut kind {
         warning = asked.and_then(|asked| other_image(manifest, &asked));
         *settings = config::keep_secrets(app, manifest, std::mem::take(settings)).await?;
     }
+    let package = own.then(|| package_of(&kind)).flatten();
     let accepted = submit(app, call, kind, "install").await?;
+    if let Some(package) = package {
+        keep(app, &package);
+    }
     Ok(InstallResult {
         package_id: id,
         status: "installing".to_owned(),
         operation: operation(accepted),
         warning,
     })
+}
+
+/// The package of a request.
+pub(super) fn package_of(kind: &RequestKind) -> Option<Entry> {
+    let (manifest, text, digest, dir) = match kind {
+        RequestKind::Install { manifest, text, digest, package_dir, .. } => {
+            (manifest, text, digest, package_dir)
+        }
+        RequestKind::Update { to, .. } => (&to.manifest, &to.text, &to.digest, &to.package_dir),
+        _ => return None,
+    };
+    let (manifest, text) = (manifest.clone(), text.clone());
+    Some(Entry { manifest, text, digest: *digest, dir: dir.clone() })
+}
+
+/// Keeps what the owner installed from a path.
+pub(super) fn keep(app: &App, package: &Entry) {
+    if let Err(error) = tokio::task::block_in_place(|| app.catalog.keep(package)) {
+        tracing::warn!(app = %package.manifest.id, %error, "the owner's manifest was not kept");
+    }
 }
 
 /// The engine's request for an install.
@@ -85,20 +116,33 @@ pub(super) async fn install_kind(
 ) -> Answer<RequestKind> {
     let id = app_id(&params.id)?;
     let package = find_package(app, call, &id, params.manifest, params.path).await?;
-    let manifest = &package.manifest;
-    if manifest.id != id {
+    if package.manifest.id != id {
+        let manifest = &package.manifest;
         let message = format!("Invalid id: the manifest's id is {}, not {id}.", manifest.id);
         let error = UserError::new("id-mismatch", message).hint("Give the manifest's own id.");
         return Err(error.into());
     }
-    let settings = params.config.unwrap_or_default();
+    let (settings, ports) = (params.config.unwrap_or_default(), params.ports.unwrap_or_default());
+    request_of(app, package, settings, ports).await
+}
+
+/// The request for an install of a package with the owner's choices.
+pub(super) async fn request_of(
+    app: &App,
+    package: Entry,
+    settings: BTreeMap<String, serde_json::Value>,
+    chosen: Vec<PortChoice>,
+) -> Answer<RequestKind> {
+    let manifest = &package.manifest;
     config::check(manifest, &settings)?;
-    let mut port_overrides = ports::chosen(manifest, params.ports.unwrap_or_default())?;
+    let mut port_overrides = ports::chosen(manifest, chosen)?;
     // one that was uninstalled is found again where it was
-    match crate::ledger::left(&app.store, &id).await {
+    match crate::ledger::left(&app.store, &manifest.id).await {
         Ok(Some((left, _))) => ports::remember(manifest, &left.port_overrides, &mut port_overrides),
         Ok(None) => {}
-        Err(error) => tracing::warn!(app = %id, %error, "its former ports are not known"),
+        Err(error) => {
+            tracing::warn!(app = %manifest.id, %error, "its former ports are not known");
+        }
     }
     Ok(RequestKind::Install {
         manifest: package.manifest,
@@ -130,7 +174,11 @@ async fn find_package(
             opened.map_err(|error| UserError::new("internal", error.to_string()))?
         }
         (None, None) => {
-            return app.catalog.find(id).await.ok_or_else(|| unknown(app, id));
+            let offer = app.catalog.find(id).await.ok_or_else(|| unknown(app, id))?;
+            return match app.registries.stale(&offer.source) {
+                Some(stale) => Err(stale.into()),
+                None => Ok(offer.entry),
+            };
         }
     };
     result.map_err(refused)

@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::access::Caller;
 use super::{
-    adopt, auth, config, doctor, explain, identity, metrics, node, notify, package, plan, update,
+    adopt, auth, config, doctor, explain, identity, metrics, node, notify, package, plan, registry,
+    update,
 };
 use crate::app::App;
 use crate::auth::login::Begun;
@@ -157,6 +158,14 @@ handlers! {
     PackageAvailable => package::available;
     PackageInstall => package::install;
     PackageUpdate => update::update;
+    PackageOutdated => registry::outdated;
+    RegistryList => registry::list;
+    RegistryInspect => registry::inspect;
+    RegistryAdd => registry::add;
+    RegistrySet => registry::set;
+    RegistryRemove => registry::remove;
+    RegistryRefresh => registry::refresh;
+    RegistrySetPolicy => registry::set_policy;
     PackageRollback => update::rollback;
     PackageAdoptable => adopt::adoptable;
     PackageAdopt => adopt::adopt;

@@ -1,15 +1,20 @@
 //! `package.update` and `package.rollback`.
 
+use std::collections::BTreeMap;
+
 use archy_api::package::{
     AcceptedResult, AppParams, InstallParams, InstallResult, PreviousVersion, RollbackParams,
     SnapshotRecord, SnapshotsResult, UpdateParams,
 };
+use archy_catalog::Entry;
 use archy_engine::ports::{Ledger as _, Previous};
-use archy_engine::{Replacement, RequestKind};
-use archy_types::{Digest, UserError};
+use archy_engine::{Replacement, Request, RequestKind};
+use archy_types::{Actor, AppId, Digest, UserError};
 
 use super::config;
-use super::package::{accept, install_kind, installed, operation, other_image, submit};
+use super::package::{
+    accept, install_kind, installed, keep, operation, other_image, package_of, request_of, submit,
+};
 use super::table::{Answer, Call};
 use crate::app::App;
 use crate::clock;
@@ -20,6 +25,7 @@ pub(super) async fn update(app: &App, call: &Call, params: UpdateParams) -> Answ
     let UpdateParams { target, consent } = params;
     let (id, asked) = (target.id.clone(), target.docker_image.clone());
     installed(app, &id)?;
+    let own = target.path.is_some();
     let mut kind = kind(app, call, target, consent).await?;
     let mut warning = None;
     if let RequestKind::Update { to, .. } = &mut kind {
@@ -27,7 +33,12 @@ pub(super) async fn update(app: &App, call: &Call, params: UpdateParams) -> Answ
         let settings = std::mem::take(&mut to.settings);
         to.settings = config::keep_secrets(app, &to.manifest, settings).await?;
     }
+    // one that the owner brought along stays their own
+    let package = own.then(|| package_of(&kind)).flatten();
     let operation = operation(submit(app, call, kind, "update").await?);
+    if let Some(package) = package.filter(|it| app.catalog.keeps(&it.manifest.id)) {
+        keep(app, &package);
+    }
     let status = if operation.is_some() { "updating" } else { "unchanged" };
     Ok(InstallResult { package_id: id, status: status.to_owned(), operation, warning })
 }
@@ -44,13 +55,33 @@ pub(super) async fn kind(
         UserError::new("consent-invalid", "Invalid consent: it is not a digest.")
             .hint("Give the manifest's digest as `package.plan` shows it.")
     })?;
-    Ok(match install_kind(app, call, target).await? {
+    Ok(replacing(install_kind(app, call, target).await?, consent))
+}
+
+fn replacing(kind: RequestKind, consent: Option<Digest>) -> RequestKind {
+    match kind {
         RequestKind::Install { manifest, text, digest, package_dir, settings, port_overrides } => {
             let to = Replacement { manifest, text, digest, package_dir, settings, port_overrides };
             RequestKind::Update { to: Box::new(to), consent }
         }
         other => other,
-    })
+    }
+}
+
+/// Updates an app by the owner's policy, with the settings and ports that it has. What it would be
+/// allowed beyond the installed version needs the owner, so such an update is refused.
+///
+/// # Errors
+/// The engine refuses it.
+pub(crate) async fn by_itself(app: &App, id: &AppId, package: Entry) -> Result<(), UserError> {
+    let kind = request_of(app, package, BTreeMap::new(), Vec::new()).await;
+    let kind = kind.map_err(|error| {
+        UserError::new("update-refused", error.message).hint("Update it by hand.")
+    })?;
+    let kind = replacing(kind, None);
+    let accepted = app.backends.engine.submit(Request { actor: Actor::System, kind }).await?;
+    tracing::info!(app = %id, operation = ?operation(accepted), "update by the owner's policy");
+    Ok(())
 }
 
 pub(super) async fn rollback(

@@ -24,6 +24,7 @@ mod identity;
 mod limits;
 mod node;
 mod packages;
+mod registry;
 mod security;
 mod state;
 mod users;

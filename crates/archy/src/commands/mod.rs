@@ -17,9 +17,12 @@ mod lifecycle;
 pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod migrate;
+pub(crate) mod outdated;
 pub(crate) mod plan;
+pub(crate) mod registry;
 pub(crate) mod restart;
 pub(crate) mod rollback;
+pub(crate) mod source;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
@@ -35,10 +38,13 @@ use crate::error::CommandError;
 pub(crate) async fn dispatch(context: &Context, command: Command) -> Result<(), CommandError> {
     match command {
         Command::App(command) => app::run(context, &command).await,
+        Command::Registry(command) => registry::run(context, &command).await,
         Command::Gate(args) => gate::run(context, &args).await,
         Command::Dial(args) => dial::run(context, &args),
         Command::Install(args) => install::run(context, args).await,
         Command::List(args) => list::run(context, &args).await,
+        Command::Outdated(args) => outdated::run(context, &args).await,
+        Command::Source(command) => source::run(context, &command).await,
         Command::Status(args) => status::run(context, &args).await,
         Command::Plan(args) => plan::run(context, args).await,
         Command::Start(args) => start::run(context, &args).await,

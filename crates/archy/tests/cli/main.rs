@@ -9,4 +9,5 @@ mod fake;
 mod help;
 mod imports;
 mod manifests;
+mod registry;
 mod run;
