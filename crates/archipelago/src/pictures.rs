@@ -86,11 +86,11 @@ pub async fn serve(
     if let Err(error) = access::check(&app, peer, &headers, "pictures", asked).await {
         return rpc::single(Reply { id: None, outcome: Err(error) });
     }
-    let entry = match AppId::new(&id) {
+    let offer = match AppId::new(&id) {
         Ok(id) => app.catalog.find(&id).await,
         Err(_) => None,
     };
-    let picture = entry.and_then(|entry| tokio::task::block_in_place(|| read(&entry, &name)));
+    let picture = offer.and_then(|offer| tokio::task::block_in_place(|| read(&offer.entry, &name)));
     match picture {
         Some((kind, bytes)) => {
             let headers = [

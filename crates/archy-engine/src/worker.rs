@@ -240,7 +240,11 @@ impl<H: Host, L: Ledger, C: Clock> Worker<H, L, C> {
 
     async fn look(&mut self, app: &DesiredApp, intent: Intent) -> (Plan, Arc<Observed>) {
         let observed = match self.job.look.take() {
-            Some(observed) => observed,
+            Some(mut observed) => {
+                // what is owed was noted after that look
+                Arc::make_mut(&mut observed).hooked = self.world.hooked.lock().await.clone();
+                observed
+            }
             None => {
                 let interest = Interest::of([app], &self.all);
                 Arc::new(self.world.observe(interest, std::slice::from_ref(app)).await)

@@ -64,7 +64,8 @@ fn an_app_comes_from_a_registry_and_follows_it() -> anyhow::Result<()> {
     stand.user(&[&["systemd-run", "--user", "--unit=shop", "--collect"], &serve[..]].concat())?;
     xtask::sh::wait_until(std::time::Duration::from_secs(20), || {
         stand.user(&["archy", "--quiet", "registry", "verify", ADDRESS, "--full"]).ok().map(drop)
-    })?;
+    })
+    .context("the registry is not served")?;
 
     // another fingerprint is not believed
     let wrong = fingerprint.replace(['0', '1', '2', '3'], "a");

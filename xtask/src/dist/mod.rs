@@ -28,6 +28,7 @@ const FILES: &[(&str, &str, u32)] = &[
         "usr/lib/systemd/system/archipelago-http.socket",
         0o644,
     ),
+    ("packaging/systemd/archipelago.sysctl", "usr/lib/sysctl.d/60-archipelago.conf", 0o644),
     ("packaging/systemd/archipelago.tmpfiles", "usr/lib/tmpfiles.d/archipelago.conf", 0o644),
     ("packaging/systemd/await-user-manager", "usr/libexec/archipelago/await-user-manager", 0o755),
     ("packaging/etc/config.toml", "etc/archipelago/config.toml", 0o644),

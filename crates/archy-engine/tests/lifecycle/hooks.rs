@@ -309,6 +309,16 @@ async fn hooks_run_again_in_a_container_that_systemd_made_anew() {
     assert_eq!(done(&node), ["exec web greet", "exec web patch"], "and once is enough");
 }
 
+/// An app without secrets needs one round only, whose look is the one of its acceptance.
+#[tokio::test(start_paused = true)]
+async fn what_runs_once_runs_when_the_install_needs_one_look_only() {
+    let node = Node::start().await;
+    let steps = "post_install: [{ exec: [init], idempotent: false }]";
+    node.install(&web("1.0.0", &format!("  hooks: {{ {steps} }}\n"))).await.unwrap();
+    node.until_state("web", AppState::Running).await;
+    assert_eq!(node.calls("exec web init").len(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_hook_that_fails_in_a_fresh_container_is_tried_again_with_pauses() {
     let hooks = [("post_start", "[{ exec: [greet], idempotent: true }]")];
