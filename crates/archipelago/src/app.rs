@@ -127,6 +127,20 @@ fn metrics(config: &Config) -> Metrics {
     Metrics::open(paths.state_dir.join("metrics.json"), roots, dirs)
 }
 
+/// The manifests on the disk and those of registries that were fetched before.
+async fn catalog(config: &Config, store: &Store) -> Result<(Catalog, Registries), UserError> {
+    let catalog = Catalog::new(config.paths.apps_dirs.clone());
+    let registries = Registries::load(&config.paths, store.clone()).await?;
+    catalog.set_registries(registries.sources());
+    Ok((catalog, registries))
+}
+
+/// Where the numbers of the state begin: a million changes a second fit between two starts, and
+/// JavaScript counts that far.
+fn first_number(now: Timestamp) -> u64 {
+    u64::try_from(now.0 / 1000).unwrap_or_default() << 20
+}
+
 async fn left_open(store: &Store) -> Result<Vec<OperationId>, UserError> {
     Ok(store.open_operations().await?.into_iter().map(|operation| operation.id).collect())
 }
@@ -151,10 +165,8 @@ impl App {
         let sessions = Sessions::load(store.clone(), clock::steady_now()).await?;
         let hostname = crate::net::hostname();
         let left_open = left_open(&store).await?;
-        let server = server_info(&store, &hostname).await?;
-        // a million changes a second fit between two starts, and JavaScript counts that far
-        let base = u64::try_from(now.0 / 1000).unwrap_or_default() << 20;
-        let hub = Hub::new(base, server, host_ip(&config));
+        let hub =
+            Hub::new(first_number(now), server_info(&store, &hostname).await?, host_ip(&config));
         hub.set_snapshot(backends.engine.snapshot());
         hub.set_notices(notices.clone());
         let data_dir = config.paths.data_dir.clone();
@@ -166,9 +178,7 @@ impl App {
             let metrics = metrics(&config);
             (TokenFile::load(&data_dir), Audit::open(&data_dir), metrics, Desk::open(&data_dir))
         });
-        let catalog = Catalog::new(config.paths.apps_dirs.clone());
-        let registries = Registries::load(&config.paths, store.clone()).await?;
-        catalog.set_registries(registries.sources());
+        let (catalog, registries) = catalog(&config, &store).await?;
         let masks = Masks::new(&config.paths);
         Ok(Arc::new(Self {
             config,
