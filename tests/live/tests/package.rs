@@ -82,7 +82,7 @@ fn scripts_of_earlier_platforms(stand: &Stand) -> anyhow::Result<()> {
         sed 's/^  id: website/  id: handed/; s/18002/18902/' /opt/archipelago/apps/website/manifest.yml \
             >$place/handed/manifest.yml
         archy --quiet --json install handed >/dev/null
-        archy --quiet uninstall --purge --yes handed
+        archy --quiet uninstall --purge --yes handed >/dev/null
         grep -q 'window.nostr' /opt/archipelago/web-ui/nostr-provider.js && echo done
     "#;
     let out = shell(stand, script, "")?;
