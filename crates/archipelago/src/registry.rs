@@ -28,6 +28,8 @@ pub use kept::Kept;
 const RANK: u32 = 10_000;
 /// Most registries, and the largest order.
 const MAX: usize = 64;
+/// A document of so many bytes is read by several threads.
+const LARGE: usize = 256 * 1024;
 /// Findings that are kept of a catalog.
 const FINDINGS: usize = 20;
 
@@ -314,7 +316,7 @@ fn read(mut known: Known) -> Offered {
         }
     };
     for catalog in std::mem::take(&mut known.catalogs) {
-        match archy_catalog::document::parse(&catalog.text) {
+        match parse(&catalog.text) {
             Ok(document) => {
                 document.findings.iter().filter(|it| it.is_error()).for_each(|it| {
                     tell(it.to_string());
@@ -331,7 +333,7 @@ fn read(mut known: Known) -> Offered {
     let mut seen = std::collections::BTreeSet::new();
     entries.retain(|entry| seen.insert(entry.manifest.id.clone()));
     let trust = trust_with_parts(&known);
-    Offered { entries: entries.into(), findings, trust, known: slim(known) }
+    Offered { entries: entries.into(), findings, trust, known: known.slim() }
 }
 
 /// The catalog of a look; one whose documents are the same is not read again.
@@ -345,15 +347,30 @@ fn read_again(known: Known, before: &Offered) -> Offered {
     }
     let trust = trust_with_parts(&known);
     let (entries, findings) = (Arc::clone(&before.entries), before.findings.clone());
-    Offered { entries, findings, trust, known: slim(known) }
+    Offered { entries, findings, trust, known: known.slim() }
 }
 
-/// Without texts and lists of files: large registries have long ones, and dates need none.
-fn slim(mut known: Known) -> Known {
-    known.catalogs.clear();
-    known.targets.targets.clear();
-    known.parts.iter_mut().for_each(|part| part.targets.targets.clear());
-    known
+/// Reads a catalog's document, a large one with several threads.
+fn parse(text: &[u8]) -> Result<archy_catalog::CatalogDocument, archy_catalog::DocumentError> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
+    if text.len() < LARGE || threads == 1 {
+        return archy_catalog::document::parse(text);
+    }
+    std::thread::scope(|scope| {
+        let parts = (0..threads)
+            .map(|part| {
+                scope.spawn(move || archy_catalog::document::parse_part(text, part, threads))
+            })
+            .collect::<Vec<_>>();
+        let mut whole = archy_catalog::CatalogDocument::default();
+        for part in parts {
+            let panicked = |_| archy_catalog::DocumentError::Json("it broke the reader".into());
+            let part = part.join().map_err(panicked)??;
+            whole.entries.extend(part.entries);
+            whole.findings.extend(part.findings);
+        }
+        Ok(whole)
+    })
 }
 
 fn refusal(catalog: &RoleCatalog, entry: &Entry) -> Option<String> {

@@ -147,6 +147,15 @@ impl From<DocumentError> for archy_types::UserError {
 /// # Errors
 /// [`DocumentError`] when the document as a whole cannot be used.
 pub fn parse(text: &[u8]) -> Result<CatalogDocument, DocumentError> {
+    parse_part(text, 0, 1)
+}
+
+/// Reads every entry whose place in the document, counted modulo `of`, is `part`: so that several
+/// threads share a large document. What is found about keys belongs to the part of its entry.
+///
+/// # Errors
+/// As [`parse`], for every part.
+pub fn parse_part(text: &[u8], part: usize, of: usize) -> Result<CatalogDocument, DocumentError> {
     if text.len() > MAX_BYTES {
         return Err(DocumentError::TooLarge(text.len()));
     }
@@ -157,8 +166,12 @@ pub fn parse(text: &[u8]) -> Result<CatalogDocument, DocumentError> {
     }
     let mut document = CatalogDocument::default();
     let mut seen = std::collections::BTreeSet::new();
-    for (key, value) in &raw.apps.0 {
+    for (place, (key, value)) in raw.apps.0.iter().enumerate() {
+        let own = place % of.max(1) == part;
         let mut found = |reason| {
+            if !own {
+                return;
+            }
             let app = key.chars().take(80).collect();
             document.findings.push(Finding { app, reason });
         };
@@ -173,7 +186,8 @@ pub fn parse(text: &[u8]) -> Result<CatalogDocument, DocumentError> {
             found(Reason::Twice);
             continue;
         }
-        if let Some(entry) = read_entry(&id, value, &mut found) {
+        let entry = if own { read_entry(&id, value, &mut found) } else { None };
+        if let Some(entry) = entry {
             document.entries.push(entry);
         }
     }

@@ -88,6 +88,16 @@ impl Known {
         trust::check_dates(self.dates(), now)
     }
 
+    /// The same without the texts of catalogs and the lists of files, which are long and which dates
+    /// need not: for what is kept in memory.
+    #[must_use]
+    pub fn slim(mut self) -> Self {
+        self.catalogs.clear();
+        self.targets.targets.clear();
+        self.parts.iter_mut().for_each(|part| part.targets.targets.clear());
+        self
+    }
+
     /// The target of this name by the one who may offer it: the registry, then publishers in order.
     #[must_use]
     pub fn target(&self, name: &str) -> Option<&TargetFile> {

@@ -62,10 +62,10 @@ fn an_app_comes_from_a_registry_and_follows_it() -> anyhow::Result<()> {
     let fingerprint = publish(&stand, "1.0.0")?;
     let serve = ["archy", "registry", "serve", SHOP, "--listen", "127.0.0.1:8700"];
     stand.user(&[&["systemd-run", "--user", "--unit=shop", "--collect"], &serve[..]].concat())?;
-    xtask::sh::wait_until(std::time::Duration::from_secs(20), || {
-        stand.user(&["archy", "--quiet", "registry", "verify", ADDRESS, "--full"]).ok().map(drop)
-    })
-    .context("the registry is not served")?;
+    let verify = ["archy", "--quiet", "registry", "verify", ADDRESS, "--full"];
+    let served = || stand.user(&verify).ok().map(drop);
+    xtask::sh::wait_until(std::time::Duration::from_secs(20), served)
+        .context("it is not served")?;
 
     // another fingerprint is not believed
     let wrong = fingerprint.replace(['0', '1', '2', '3'], "a");
