@@ -289,7 +289,8 @@ const steps = {
 
   async 'an app asks for signatures, in a frame and in a tab; what it may is taken back'() {
     await ask('garden');
-    await go(page, '/discover/garden');
+    // what is offered was asked for before it was there
+    await page.goto(new URL('/discover/garden', address).href);
     await button('Install Garden').click();
     await text('Garden is installed and runs.').waitFor({ timeout: SETTLE });
     await sign(context, page, 'garden', `https://${new URL(address).hostname}:18013/`);

@@ -157,7 +157,7 @@ fn a_volume_of_another_id_goes_back_and_is_purged_after_an_uninstall() -> anyhow
     let text = stand.user(&["cat", "/opt/archipelago/apps/postgres/manifest.yml"])?;
     let text = text
         .replacen("version: 17.0.0", "version: 17.0.1", 1)
-        .replace("POSTGRES_DB: home }", "POSTGRES_DB: home, TZ: UTC }");
+        .replace("POSTGRES_DB: home }", "POSTGRES_DB: home, PGTZ: UTC }");
     let text = format!("{}\n  update: {{ soak: 5s }}\n", text.trim_end());
     std::fs::write(stand.node.root_path().join("var/tmp/postgres.yml"), text)?;
     stand.archy_ok(&["update", "/var/tmp/postgres.yml", "--yes"])?;
