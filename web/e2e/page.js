@@ -250,6 +250,8 @@ const steps = {
 
   async 'every page, in every size and scheme, and in German'() {
     await page.reload();
+    // nobody goes anywhere before the page is there
+    await page.locator('#content h1').waitFor();
     await judge(page, 'website', 'git', directory);
     await go(page, '/system/settings');
     await page.locator('#language').selectOption('de');

@@ -284,18 +284,18 @@ pub(super) async fn accept(
     kind: RequestKind,
     (what, status): (&'static str, &'static str),
 ) -> Answer<AcceptedResult> {
-    let suffering = match &kind {
-        RequestKind::Stop(id) | RequestKind::Uninstall { app: id, .. } => suffering(app, id),
-        _ => None,
-    };
+    let suffering = suffering(app, &kind);
     let operation = operation(submit(app, call, kind, what).await?);
     let status = if operation.is_some() { status } else { "unchanged" };
     let warning = suffering.filter(|_| operation.is_some());
     Ok(AcceptedResult { package_id: id.to_owned(), status: status.to_owned(), operation, warning })
 }
 
-/// Words about the running apps that need this one.
-fn suffering(app: &App, id: &AppId) -> Option<String> {
+/// Words about the running apps that need the one that goes.
+pub(super) fn suffering(app: &App, kind: &RequestKind) -> Option<String> {
+    let (RequestKind::Stop(id) | RequestKind::Uninstall { app: id, .. }) = kind else {
+        return None;
+    };
     let snapshot = app.backends.engine.snapshot();
     let going = snapshot.apps.get(id)?;
     let running: Vec<&Manifest> = snapshot

@@ -3,19 +3,28 @@
 use archy_api::package::{
     OperationDetails, PlanAction, PlanParams, PlanResult, PlanStep, StepRecord,
 };
+use archy_api::state::{Finding, Severity};
 use archy_engine::{Request, RequestKind};
 use archy_plan::{LegacyStep, Plan, PlannedStep, Step};
 use archy_store::Operation;
 
-use super::package::{actor, install_kind, installed, uninstall_kind};
+use super::package::{actor, install_kind, installed, suffering, uninstall_kind};
 use super::{config, table::Answer, table::Call, update};
 use crate::app::App;
 use crate::state::map::finding;
 
 pub(super) async fn plan(app: &App, call: &Call, params: PlanParams) -> Answer<PlanResult> {
     let kind = kind(app, call, params).await?;
+    let left_alone = suffering(app, &kind).map(|message| Finding {
+        severity: Severity::Warning,
+        code: archy_types::Code::new("needed-by"),
+        message,
+        mend: None,
+    });
     let plan = app.backends.engine.plan(Request { actor: actor(call), kind }).await?;
-    Ok(result(&plan))
+    let mut result = result(&plan);
+    result.checks.extend(left_alone);
+    Ok(result)
 }
 
 async fn kind(app: &App, call: &Call, params: PlanParams) -> Answer<RequestKind> {
