@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use archy_live::{Stand, get};
-use serde_json::Value;
 use xtask::node::READY_LIMIT;
 use xtask::sh::{Output, wait_until};
 
@@ -108,16 +107,6 @@ fn probe(id: &str, version: &str, port: u16, more: &str) -> String {
          image: IMAGE\n      ports: [{{ host: {port}, container: 8080, auth: none, auth_rationale: A test. }}]\n      \
          health: {{ type: http, port: 8080, path: /health, interval: 2s }}\n{more}"
     )
-}
-
-fn app(stand: &Stand, id: &str) -> anyhow::Result<Value> {
-    stand.app(id)?.with_context(|| format!("{id} is not installed"))
-}
-
-/// A word of an app's answer, from its status or the app itself.
-fn word<'a>(app: &'a Value, path: &str) -> &'a str {
-    let found = app.pointer(&format!("/status{path}")).or_else(|| app.pointer(path));
-    found.and_then(Value::as_str).unwrap_or_default()
 }
 
 const NEEDS: &str = "  requires: [{ role: ledger, version: \">=2\" }]\n  boot_priority: 10\n";
