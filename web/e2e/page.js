@@ -300,7 +300,7 @@ const steps = {
 
   async 'without subscriptions the node is asked now and then'() {
     await page.routeWebSocket(/\/ws\/state/, (socket) => socket.close());
-    await page.reload();
+    await page.goto(address);
     await page.getByText('Every 5 s', { exact: true }).waitFor();
     await is('mqtt', 'running');
     await page.unrouteAll();
